@@ -1,0 +1,588 @@
+//! Consumers, and what they hold while they work on it.
+
+use crate::error::{AttachError, PopError, PopTimeoutError, TryPopError};
+use crate::park::Side;
+use crate::position::Position;
+use crate::ring::claim::{Claimed, Nothing, Popper};
+use crate::ring::words::{Binding, Kind};
+use crate::ring::{Ring, Span, participant, reclaim};
+use crate::shared::{Shared, Stall};
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Takes messages out of a queue. One for each thread; consumers of a group share its messages.
+///
+/// [`pop`](Self::pop) finishes a message before it returns it. [`claim`](Self::claim) holds it until it is acknowledged; if this
+/// process dies before that, or the delivery is dropped, somebody else gets it.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let queue = ringfile::Queue::options().capacity(4096).in_memory()?;
+/// queue.producer()?.push(b"job")?;
+/// let mut consumer = queue.consumer()?;
+///
+/// let job = consumer.claim()?;
+/// assert_eq!((&*job, job.deliveries()), (&b"job"[..], 1));
+/// drop(job); // not acknowledged: it comes again
+///
+/// let job = consumer.claim()?;
+/// assert_eq!(job.deliveries(), 2);
+/// job.ack();
+/// # Ok(())
+/// # }
+/// ```
+pub struct Consumer {
+    shared: Arc<Shared>,
+    popper: Popper,
+    /// What is claimed and not let go of. Found by the next call if its guard was leaked.
+    claimed: Option<Claimed>,
+    stall: Stall,
+    /// One thread at a time.
+    not_sync: PhantomData<Cell<()>>,
+}
+
+impl Consumer {
+    pub(crate) fn new(shared: Arc<Shared>, entry: u16) -> Result<Consumer, AttachError> {
+        let tenancy = shared.ring.group(entry.into()).entry().tenancy;
+        let owner = shared.join(Binding::Consumer { entry, tenancy })?;
+        let popper = Popper::new(&shared.ring, owner, entry);
+        Ok(Consumer {
+            shared,
+            popper,
+            claimed: None,
+            stall: Stall::default(),
+            not_sync: PhantomData,
+        })
+    }
+
+    /// Takes the next message; waits until there is one. `Closed` when the queue is closed and the group has finished everything.
+    ///
+    /// The message is finished when this returns. A caller that is killed in that instant never saw it.
+    #[inline]
+    pub fn pop(&mut self) -> Result<Vec<u8>, PopError> {
+        let mut message = Vec::new();
+        self.pop_into(&mut message)?;
+        Ok(message)
+    }
+
+    /// Takes the next message if there is one. Never waits.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ringfile::{Queue, TryPopError};
+    ///
+    /// let queue = Queue::options().capacity(4096).in_memory()?;
+    /// let mut producer = queue.producer()?;
+    /// let mut consumer = queue.consumer()?;
+    /// assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+    ///
+    /// let place = producer.reserve(1)?;
+    /// assert_eq!(consumer.try_pop(), Err(TryPopError::Pending));
+    /// place.commit();
+    /// assert!(consumer.try_pop().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn try_pop(&mut self) -> Result<Vec<u8>, TryPopError> {
+        let mut message = Vec::new();
+        self.try_pop_into(&mut message)?;
+        Ok(message)
+    }
+
+    /// Takes the next message; waits at most `timeout` for one.
+    pub fn pop_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, PopTimeoutError> {
+        let mut message = Vec::new();
+        self.wait_until(timeout, |c| c.try_pop_into(&mut message))?;
+        Ok(message)
+    }
+
+    /// As [`pop`](Self::pop), into a buffer that is used again: what was in it is gone, also where this fails.
+    #[inline]
+    pub fn pop_into(&mut self, message: &mut Vec<u8>) -> Result<Position, PopError> {
+        match self.try_pop_into(message) {
+            Err(TryPopError::Empty | TryPopError::Pending) => {
+                self.wait(|c| c.try_pop_into(message))
+            }
+            Err(error) => {
+                Err(PopError::unless_waiting(error).expect("only Empty and Pending are waited for"))
+            }
+            Ok(position) => Ok(position),
+        }
+    }
+
+    /// As [`pop_into`](Self::pop_into), if there is a message.
+    #[inline]
+    pub fn try_pop_into(&mut self, message: &mut Vec<u8>) -> Result<Position, TryPopError> {
+        message.clear();
+        let claimed = self.claim_cells(1)?;
+        let ring = &self.shared.ring;
+        let span = ring.message(claimed.first);
+        if let Ok(span) = span {
+            ring.region().read(span.offset, span.len, message);
+        }
+        self.finish(&claimed);
+        match span {
+            Ok(_) => Ok(Position(claimed.first)),
+            Err(damaged) => Err(TryPopError::Corrupt {
+                position: damaged.position,
+            }),
+        }
+    }
+
+    /// Takes the next message and holds it until it is acknowledged; waits until there is one.
+    pub fn claim(&mut self) -> Result<Delivery<'_>, PopError> {
+        let span = self.wait(Self::claim_one)?;
+        Ok(Delivery {
+            consumer: self,
+            span,
+        })
+    }
+
+    /// As [`claim`](Self::claim), if there is a message.
+    pub fn try_claim(&mut self) -> Result<Delivery<'_>, TryPopError> {
+        let span = self.claim_one()?;
+        Ok(Delivery {
+            consumer: self,
+            span,
+        })
+    }
+
+    /// As [`claim`](Self::claim), waiting at most `timeout`.
+    pub fn claim_timeout(&mut self, timeout: Duration) -> Result<Delivery<'_>, PopTimeoutError> {
+        let span = self.wait_until(timeout, Self::claim_one)?;
+        Ok(Delivery {
+            consumer: self,
+            span,
+        })
+    }
+
+    /// Takes up to `max` messages (at most 1,024) with one claim and holds them; waits until there is one.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let queue = ringfile::Queue::options().capacity(4096).in_memory()?;
+    /// queue.producer()?.push_batch(&["a", "b", "c"])?;
+    /// let mut consumer = queue.consumer()?;
+    ///
+    /// let mut batch = consumer.claim_batch(10)?;
+    /// assert_eq!(batch.iter().collect::<Vec<_>>(), [b"a", b"b", b"c"]);
+    /// batch.ack_first(2); // "a" and "b" are finished
+    /// drop(batch); // "c" comes again
+    /// assert_eq!(consumer.pop()?, b"c");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn claim_batch(&mut self, max: usize) -> Result<Batch<'_>, PopError> {
+        self.wait(|c| c.claim_many(max))?;
+        Ok(Batch { consumer: self })
+    }
+
+    /// As [`claim_batch`](Self::claim_batch), if there is a message.
+    pub fn try_claim_batch(&mut self, max: usize) -> Result<Batch<'_>, TryPopError> {
+        self.claim_many(max)?;
+        Ok(Batch { consumer: self })
+    }
+
+    /// As [`claim_batch`](Self::claim_batch), waiting at most `timeout`.
+    pub fn claim_batch_timeout(
+        &mut self,
+        max: usize,
+        timeout: Duration,
+    ) -> Result<Batch<'_>, PopTimeoutError> {
+        self.wait_until(timeout, |c| c.claim_many(max))?;
+        Ok(Batch { consumer: self })
+    }
+
+    /// Shows up to `max` messages (at most 1,024) to `see`, without copying them, and finishes them; waits until there is one. Returns how many.
+    ///
+    /// If `see` panics, what it returned from is finished and the rest comes again.
+    pub fn drain(&mut self, max: usize, see: impl FnMut(&[u8])) -> Result<usize, PopError> {
+        self.claim_batch(max).map(|batch| batch.drain(see))
+    }
+
+    /// As [`drain`](Self::drain), if there is a message.
+    pub fn try_drain(&mut self, max: usize, see: impl FnMut(&[u8])) -> Result<usize, TryPopError> {
+        self.try_claim_batch(max).map(|batch| batch.drain(see))
+    }
+
+    /// As [`drain`](Self::drain), waiting at most `timeout`.
+    pub fn drain_timeout(
+        &mut self,
+        max: usize,
+        timeout: Duration,
+        see: impl FnMut(&[u8]),
+    ) -> Result<usize, PopTimeoutError> {
+        self.claim_batch_timeout(max, timeout)
+            .map(|batch| batch.drain(see))
+    }
+
+    /// Pops until the queue is closed and drained, or a message is damaged; [`pop`](Self::pop) says which.
+    pub fn iter(&mut self) -> Iter<'_> {
+        Iter(self)
+    }
+
+    /// The claim behind every pop.
+    #[inline]
+    fn claim_cells(&mut self, max: usize) -> Result<Claimed, TryPopError> {
+        if self.claimed.is_some() {
+            self.release();
+        }
+        self.popper
+            .try_claim(&self.shared.ring, max)
+            .map_err(|nothing| self.explain(nothing))
+    }
+
+    #[cold]
+    fn explain(&mut self, nothing: Nothing) -> TryPopError {
+        // A message may be held by the dead: a poller that never sleeps must find out too.
+        if self.stall.is_due() && self.is_suspicious(nothing) {
+            self.shared.recover();
+        }
+        match nothing {
+            Nothing::Empty => TryPopError::Empty,
+            Nothing::Pending => TryPopError::Pending,
+            Nothing::Closed => TryPopError::Closed,
+            Nothing::Damaged(damaged) => TryPopError::Corrupt {
+                position: damaged.position,
+            },
+        }
+    }
+
+    /// Whether something is there that this consumer does not get.
+    fn is_suspicious(&self, nothing: Nothing) -> bool {
+        match nothing {
+            Nothing::Empty => {
+                let tail = self.shared.ring.tail().position;
+                let group = self.shared.ring.group(self.popper.entry().into());
+                group.frontier().position != tail && reclaim::advance_to_end(&group) < tail
+            }
+            Nothing::Pending => true,
+            Nothing::Closed | Nothing::Damaged(_) => false,
+        }
+    }
+
+    /// Claims one message and remembers it.
+    fn claim_one(&mut self) -> Result<Span, TryPopError> {
+        let claimed = self.claim_cells(1)?;
+        match self.shared.ring.message(claimed.first) {
+            Ok(span) => {
+                self.claimed = Some(claimed);
+                Ok(span)
+            }
+            Err(damaged) => {
+                self.finish(&claimed);
+                Err(TryPopError::Corrupt {
+                    position: damaged.position,
+                })
+            }
+        }
+    }
+
+    /// Claims what can be read of the next messages and remembers it.
+    fn claim_many(&mut self, max: usize) -> Result<(), TryPopError> {
+        let mut claimed = self.claim_cells(max)?;
+        let ring = &self.shared.ring;
+        let damaged = claimed
+            .positions()
+            .find(|&at| ring.is_ready(at) && ring.message(at).is_err());
+        if let Some(position) = damaged {
+            let sound = position - claimed.first;
+            if sound == 0 {
+                // It is stepped over; what was claimed behind it comes again.
+                if claimed.cells > 1 {
+                    self.popper.release_from(ring, &mut claimed, 1);
+                }
+                self.finish(&claimed);
+                return Err(TryPopError::Corrupt { position });
+            }
+            self.popper.release_from(ring, &mut claimed, sound);
+        }
+        self.claimed = Some(claimed);
+        Ok(())
+    }
+
+    #[inline]
+    fn finish(&self, claimed: &Claimed) {
+        self.popper.ack(&self.shared.ring, claimed);
+        self.shared
+            .parker
+            .wake_after_ack(&self.shared.ring, self.popper.entry(), false);
+    }
+
+    /// Finishes what is held.
+    fn ack(&mut self) {
+        if let Some(claimed) = self.claimed.take() {
+            self.finish(&claimed);
+        }
+    }
+
+    /// Puts back what is held.
+    #[cold]
+    fn release(&mut self) {
+        if let Some(mut claimed) = self.claimed.take() {
+            self.popper.release_from(&self.shared.ring, &mut claimed, 0);
+            self.shared
+                .parker
+                .wake_after_ack(&self.shared.ring, self.popper.entry(), true);
+        }
+    }
+
+    fn wait<T>(
+        &mut self,
+        attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
+    ) -> Result<T, PopError> {
+        self.wait_for(None, attempt, PopError::unless_waiting)
+            .expect("without a deadline there is an answer")
+    }
+
+    fn wait_until<T>(
+        &mut self,
+        timeout: Duration,
+        attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
+    ) -> Result<T, PopTimeoutError> {
+        let deadline = Instant::now().checked_add(timeout);
+        self.wait_for(deadline, attempt, PopTimeoutError::unless_waiting)
+            .unwrap_or(Err(PopTimeoutError::Timeout))
+    }
+
+    fn wait_for<T, E>(
+        &mut self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
+        answer: impl Fn(TryPopError) -> Option<E>,
+    ) -> Option<Result<T, E>> {
+        let shared = self.shared.clone();
+        let (owner, entry) = (self.popper.owner(), self.popper.entry());
+        let look = || match attempt(self) {
+            Ok(done) => Some(Ok(done)),
+            Err(error) => answer(error).map(Err),
+        };
+        // Whoever learns that the queue is closed passes it on.
+        let more =
+            || shared.ring.group(entry.into()).next_is_unclaimed() || shared.ring.tail().closed;
+        shared.wait_for(Side::Consumers(entry), owner, deadline, look, more)
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.release();
+        participant::detach(&self.shared.ring, self.popper.owner());
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("popper", &self.popper)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The bytes of a message that the caller holds.
+///
+/// # Safety
+///
+/// Nobody may be allowed to write them while the slice lives: the message is claimed and not let go of.
+unsafe fn lend(ring: &Ring, span: Span) -> &[u8] {
+    let at = ring.region().bytes(span.offset, span.len);
+    // SAFETY: the span lies inside the region; that nobody writes it is the caller's promise.
+    unsafe { std::slice::from_raw_parts(at.as_ptr(), span.len) }
+}
+
+/// A message that one consumer holds. Dropped without [`ack`](Self::ack) it is put back, and its next delivery is counted as such.
+///
+/// The bytes are those of the queue, not a copy. A peer process that breaks the protocol could write them meanwhile; programs that
+/// cannot trust their peers copy with [`Consumer::pop_into`].
+pub struct Delivery<'a> {
+    consumer: &'a mut Consumer,
+    span: Span,
+}
+
+impl Delivery<'_> {
+    fn claimed(&self) -> &Claimed {
+        self.consumer
+            .claimed
+            .as_ref()
+            .expect("a delivery holds a claim")
+    }
+
+    /// Where the message stands in the order of all messages.
+    pub fn position(&self) -> Position {
+        Position(self.claimed().first)
+    }
+
+    /// How often the message has been handed out, this time included. Counted when it is claimed; above 511 at least that often.
+    pub fn deliveries(&self) -> u32 {
+        self.claimed().deliveries() as u32
+    }
+
+    /// Finishes the message: it will not be delivered again.
+    pub fn ack(self) {
+        self.consumer.ack();
+    }
+
+    /// Puts the message back at once, as dropping it does.
+    pub fn release(self) {}
+}
+
+impl Deref for Delivery<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: it is claimed until this is dropped or acknowledged.
+        unsafe { lend(&self.consumer.shared.ring, self.span) }
+    }
+}
+
+impl Drop for Delivery<'_> {
+    fn drop(&mut self) {
+        self.consumer.release();
+    }
+}
+
+impl fmt::Debug for Delivery<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("position", &self.position())
+            .field("deliveries", &self.deliveries())
+            .field("len", &self.len())
+            .finish()
+    }
+}
+
+/// Messages that one consumer holds, side by side. What is not acknowledged when it is dropped is put back.
+pub struct Batch<'a> {
+    consumer: &'a mut Consumer,
+}
+
+impl Batch<'_> {
+    fn claimed(&self) -> Option<&Claimed> {
+        self.consumer.claimed.as_ref()
+    }
+
+    /// The messages that are still held, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.messages().map(|(_, message)| message)
+    }
+
+    /// The messages that are still held, each with its position.
+    pub fn messages(&self) -> impl Iterator<Item = (Position, &[u8])> {
+        let ring = &self.consumer.shared.ring;
+        self.claimed()
+            .into_iter()
+            .flat_map(|claimed| claimed.positions())
+            .filter(|&at| ring.is_ready(at))
+            .filter_map(|at| {
+                let span = ring.message(at).ok()?;
+                // SAFETY: it is claimed, and `self` is borrowed as long as the slice lives.
+                Some((Position(at), unsafe { lend(ring, span) }))
+            })
+    }
+
+    /// How many messages are still held.
+    pub fn len(&self) -> usize {
+        self.messages().count()
+    }
+
+    /// Whether everything is acknowledged.
+    pub fn is_empty(&self) -> bool {
+        self.claimed().is_none()
+    }
+
+    /// How often the first message has been handed out, this time included.
+    pub fn deliveries(&self) -> u32 {
+        self.claimed()
+            .map_or(0, |claimed| claimed.deliveries() as u32)
+    }
+
+    /// Finishes every message.
+    pub fn ack(self) {
+        self.consumer.ack();
+    }
+
+    /// Finishes the first `count` messages and keeps holding the rest.
+    pub fn ack_first(&mut self, count: usize) {
+        let ring = &self.consumer.shared.ring;
+        let Some(claimed) = &mut self.consumer.claimed else {
+            return;
+        };
+        let rest = claimed
+            .positions()
+            .filter(|&at| ring.is_ready(at))
+            .nth(count);
+        match rest {
+            None => self.consumer.ack(),
+            Some(_) if count == 0 => {}
+            Some(rest) => {
+                let cells = rest - claimed.first;
+                self.consumer.popper.ack_first(ring, claimed, cells);
+                self.consumer.shared.parker.wake_after_ack(
+                    ring,
+                    self.consumer.popper.entry(),
+                    false,
+                );
+            }
+        }
+    }
+
+    fn drain(mut self, mut see: impl FnMut(&[u8])) -> usize {
+        /// Acknowledges what was seen, however `see` ends.
+        struct Seen<'a, 'b> {
+            batch: &'b mut Batch<'a>,
+            count: usize,
+        }
+        impl Drop for Seen<'_, '_> {
+            fn drop(&mut self) {
+                self.batch.ack_first(self.count);
+            }
+        }
+        let mut seen = Seen {
+            batch: &mut self,
+            count: 0,
+        };
+        for message in seen.batch.iter() {
+            see(message);
+            seen.count += 1;
+        }
+        seen.count
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.consumer.release();
+    }
+}
+
+impl fmt::Debug for Batch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("claimed", &self.claimed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Pops until the queue is closed and drained.
+#[derive(Debug)]
+pub struct Iter<'a>(&'a mut Consumer);
+
+impl Iterator for Iter<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        self.0.pop().ok()
+    }
+}
+
+impl Ring {
+    /// Whether a claimed position has a message.
+    fn is_ready(&self, at: u64) -> bool {
+        self.published(at).is_some_and(|p| p.kind() == Kind::Ready)
+    }
+}

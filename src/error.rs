@@ -1,0 +1,245 @@
+//! What can go wrong, by call.
+//!
+//! Each message says what was asked, what was found, and what to do.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+pub use crate::file::layout::Geometry;
+
+/// Why a queue could not be opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file is something else; it was left as it is.
+    NotARing,
+    /// A ring of another version of the format.
+    Version {
+        /// The version of the file.
+        found: u32,
+        /// The version that this build reads.
+        supported: u32,
+    },
+    /// The file has another shape than was asked for explicitly.
+    Geometry {
+        /// What was asked for; what was left open is as found.
+        asked: Geometry,
+        /// What the file has.
+        found: Geometry,
+    },
+    /// The file is shorter or longer than its header says.
+    Length {
+        /// Bytes that the header tells of.
+        expected: u64,
+        /// Bytes that are there.
+        found: u64,
+    },
+    /// A ring whose header or cursors contradict themselves.
+    Corrupt(&'static str),
+    /// There is no room for the file, or not enough memory.
+    DiskFull,
+    /// Every slot for participants is taken.
+    TooManyParticipants,
+    /// This file system or processor cannot keep the promises.
+    Unsupported(&'static str),
+    /// The options contradict each other or exceed a limit.
+    Options(&'static str),
+    /// The operating system refused.
+    Io(io::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::NotARing => write!(
+                f,
+                "not a ring: the file was made by something else; choose another path"
+            ),
+            OpenError::Version { found, supported } => write!(
+                f,
+                "the file has format version {found}, and this build reads version {supported}: use the version of ringfile that made it"
+            ),
+            OpenError::Geometry { asked, found } => write!(
+                f,
+                "asked for {asked}, but the file has {found}: leave the shape out to take the file as it is"
+            ),
+            OpenError::Length { expected, found } => write!(
+                f,
+                "the file should have {expected} bytes and has {found}: it was truncated or extended; restore it"
+            ),
+            OpenError::Corrupt(what) => write!(f, "damaged: {what}; see `ringfile verify`"),
+            OpenError::DiskFull => write!(
+                f,
+                "no space left for the whole file: free some, or ask for a smaller capacity"
+            ),
+            OpenError::TooManyParticipants => write!(
+                f,
+                "every participant slot is taken: close some producers or consumers"
+            ),
+            OpenError::Unsupported(what) => write!(f, "not supported: {what}"),
+            OpenError::Options(what) => write!(f, "{what}"),
+            OpenError::Io(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            OpenError::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::ENOSPC | libc::EDQUOT | libc::ENOMEM) => OpenError::DiskFull,
+            _ => OpenError::Io(error),
+        }
+    }
+}
+
+impl fmt::Display for Geometry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} bytes of messages in {} cells of {} bytes, {} groups, {} participants",
+            self.data_bytes, self.cells, self.cell_size, self.groups, self.participants
+        )
+    }
+}
+
+/// Declares an error enum with one message for each variant.
+macro_rules! errors {
+    ($(
+        $(#[$about:meta])*
+        $name:ident { $( $(#[$doc:meta])* $variant:ident $({ $($(#[$fdoc:meta])* $field:ident: $type:ty),+ })? => $message:literal, )+ }
+    )+) => {$(
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum $name { $( $(#[$doc])* $variant $({ $($(#[$fdoc])* $field: $type),+ })?, )+ }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self { $( $name::$variant $({ $($field),+ })? => write!(f, $message), )+ }
+            }
+        }
+
+        impl Error for $name {}
+    )+};
+}
+
+errors! {
+    /// Why no producer or consumer could be made.
+    AttachError {
+        /// Every slot is taken by a living participant.
+        TooManyParticipants { /** How many the file has room for. */ max: usize } =>
+            "all {max} participant slots are taken: drop some producers or consumers, or create the file with more",
+    }
+
+    /// Why a push that waits gave up.
+    PushError {
+        /// The queue was closed; nothing was pushed.
+        Closed => "the queue is closed: reopen it to push",
+        /// One message is longer than any that fits.
+        TooLarge { /** Its length in bytes. */ len: usize, /** The longest that fits. */ max: usize } =>
+            "a message of {len} bytes does not fit, the longest has {max}: create the file with a larger capacity",
+        /// The batch can never fit as a whole.
+        BatchTooLarge { /** Its number of messages. */ messages: usize, /** The most messages in a batch. */ max: usize } =>
+            "a batch of {messages} messages does not fit as a whole (at most {max}, and their bytes with the longest of them once more must fit the capacity): split it",
+        /// The file says what cannot be.
+        Corrupt { /** Where. */ position: u64 } =>
+            "the ring is damaged at position {position}: see `ringfile verify`",
+    }
+
+    /// Why a push that does not wait gave up.
+    TryPushError {
+        /// There is no room now.
+        Full => "the queue is full: try again when something was consumed",
+        /// The queue was closed; nothing was pushed.
+        Closed => "the queue is closed: reopen it to push",
+        /// One message is longer than any that fits.
+        TooLarge { /** Its length in bytes. */ len: usize, /** The longest that fits. */ max: usize } =>
+            "a message of {len} bytes does not fit, the longest has {max}: create the file with a larger capacity",
+        /// The batch can never fit as a whole.
+        BatchTooLarge { /** Its number of messages. */ messages: usize, /** The most messages in a batch. */ max: usize } =>
+            "a batch of {messages} messages does not fit as a whole (at most {max}, and their bytes with the longest of them once more must fit the capacity): split it",
+        /// The file says what cannot be.
+        Corrupt { /** Where. */ position: u64 } =>
+            "the ring is damaged at position {position}: see `ringfile verify`",
+    }
+
+    /// Why a push that waits for a time gave up.
+    PushTimeoutError {
+        /// There was no room in time; nothing was pushed.
+        Timeout => "the queue stayed full for the whole time-out",
+        /// The queue was closed; nothing was pushed.
+        Closed => "the queue is closed: reopen it to push",
+        /// One message is longer than any that fits.
+        TooLarge { /** Its length in bytes. */ len: usize, /** The longest that fits. */ max: usize } =>
+            "a message of {len} bytes does not fit, the longest has {max}: create the file with a larger capacity",
+        /// The batch can never fit as a whole.
+        BatchTooLarge { /** Its number of messages. */ messages: usize, /** The most messages in a batch. */ max: usize } =>
+            "a batch of {messages} messages does not fit as a whole (at most {max}, and their bytes with the longest of them once more must fit the capacity): split it",
+        /// The file says what cannot be.
+        Corrupt { /** Where. */ position: u64 } =>
+            "the ring is damaged at position {position}: see `ringfile verify`",
+    }
+
+    /// Why a pop that waits gave up.
+    PopError {
+        /// The queue was closed, and the group is done with everything.
+        Closed => "the queue is closed and drained",
+        /// The message there cannot be read; it was stepped over.
+        Corrupt { /** Where. */ position: u64 } =>
+            "the message at position {position} is damaged and was stepped over: see `ringfile verify`",
+    }
+
+    /// Why a pop that does not wait gave up.
+    TryPopError {
+        /// Every message pushed so far has been claimed.
+        Empty => "nothing to pop",
+        /// The next message is being written: its push has not finished.
+        Pending => "the next message is still being pushed: try again",
+        /// The queue was closed, and the group is done with everything.
+        Closed => "the queue is closed and drained",
+        /// The message there cannot be read; it was stepped over.
+        Corrupt { /** Where. */ position: u64 } =>
+            "the message at position {position} is damaged and was stepped over: see `ringfile verify`",
+    }
+
+    /// Why a pop that waits for a time gave up.
+    PopTimeoutError {
+        /// Nothing came in time.
+        Timeout => "nothing to pop for the whole time-out",
+        /// The queue was closed, and the group is done with everything.
+        Closed => "the queue is closed and drained",
+        /// The message there cannot be read; it was stepped over.
+        Corrupt { /** Where. */ position: u64 } =>
+            "the message at position {position} is damaged and was stepped over: see `ringfile verify`",
+    }
+}
+
+/// An error of a call that does not wait, as that of one that does: `None` is the answer for which to wait.
+macro_rules! waiting {
+    ($from:ident, wait: $($wait:ident)|+, $to:ident; $($same:ident $({ $($field:ident),+ })?),+) => {
+        impl $to {
+            /// `None` is worth waiting for.
+            pub(crate) fn unless_waiting(error: $from) -> Option<$to> {
+                match error {
+                    $( $from::$wait )|+ => None,
+                    $( $from::$same $({ $($field),+ })? => Some($to::$same $({ $($field),+ })?), )+
+                }
+            }
+        }
+    };
+}
+
+waiting!(TryPushError, wait: Full, PushError; Closed, TooLarge { len, max }, BatchTooLarge { messages, max }, Corrupt { position });
+waiting!(TryPushError, wait: Full, PushTimeoutError; Closed, TooLarge { len, max }, BatchTooLarge { messages, max }, Corrupt { position });
+waiting!(TryPopError, wait: Empty | Pending, PopError; Closed, Corrupt { position });
+waiting!(TryPopError, wait: Empty | Pending, PopTimeoutError; Closed, Corrupt { position });

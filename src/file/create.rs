@@ -1,0 +1,80 @@
+//! Making a file so that nobody ever opens half of one.
+
+use super::header::Header;
+use super::region::Region;
+use crate::error::OpenError;
+use crate::ring::Ring;
+use crate::sys::file;
+use memmap2::MmapRaw;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Makes a whole ring without a name, then gives it its name. `AlreadyExists` leaves what is there untouched.
+pub fn create(path: &Path, header: &Header, ticketed: bool, mode: u32) -> Result<(), OpenError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match file::create_unnamed(directory, mode) {
+        Ok(unnamed) => {
+            fill(&unnamed, header, ticketed)?;
+            Ok(file::link_unnamed(&unnamed, path)?)
+        }
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            let temporary = Temporary::create(path, mode, header)?;
+            fill(&temporary.file, header, ticketed)?;
+            Ok(fs::hard_link(&temporary.path, path)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn fill(file: &File, header: &Header, ticketed: bool) -> Result<(), OpenError> {
+    refuse_unsafe(file)?;
+    file::allocate(file, header.layout.file_len)?;
+    file.write_all_at(&header.to_bytes(), 0)?;
+    let ring = Ring::new(Region::mapping(MmapRaw::map_raw(file)?), header.layout);
+    ring.format(header.first_position, header.first_unit, ticketed);
+    Ok(())
+}
+
+/// Refuses file systems on which a mapping is not one memory for all who have it.
+pub fn refuse_unsafe(file: &File) -> Result<(), OpenError> {
+    match file::unsafe_file_system(file)? {
+        None => Ok(()),
+        Some(_) => Err(OpenError::Unsupported(
+            "a ring needs a local file system: put it on a disk of this machine or on tmpfs",
+        )),
+    }
+}
+
+/// A file under another name in the same directory, for file systems that have no unnamed ones. It goes when this is dropped.
+struct Temporary {
+    file: File,
+    path: PathBuf,
+}
+
+impl Temporary {
+    fn create(path: &Path, mode: u32, header: &Header) -> Result<Temporary, OpenError> {
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().ok_or(OpenError::Options("the path has no file name"))?);
+        name.push(format!(".{:032x}.new", u128::from_le_bytes(header.uuid)));
+        let path = path.with_file_name(name);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&path)?;
+        Ok(Temporary { file, path })
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // It has been linked or is of no use; either way nobody looks for this name.
+        let _ = fs::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,286 @@
+//! Where everything lies in the file, and nothing else.
+//!
+//! `docs/format.md` shows the same offsets for people; `tests/format.rs` compares the two.
+
+/// The first bytes of every ring.
+pub const MAGIC: [u8; 8] = *b"ringfile";
+/// The format this crate writes, and the only one that it reads.
+pub const VERSION: u32 = 1;
+/// Reads as another number on a machine of the other byte order.
+pub const BYTE_ORDER: u32 = 0x0a0b_0c0d;
+
+/// Everything with its own page begins on a multiple of this.
+pub const PAGE: usize = 4096;
+/// Two cache lines: neighbouring lines are fetched in pairs.
+pub const LINE: usize = 128;
+/// Payloads in the data ring begin on a multiple of this, so that no two share a cache line.
+pub const UNIT: usize = 64;
+
+/// Offsets of the static header, which is written once and covered by a checksum.
+pub mod header {
+    pub const MAGIC: usize = 0;
+    pub const VERSION: usize = 8;
+    pub const BYTE_ORDER: usize = 12;
+    pub const FILE_LEN: usize = 16;
+    pub const DATA_BYTES: usize = 24;
+    pub const CELLS: usize = 32;
+    pub const CELL_SIZE: usize = 40;
+    pub const GROUPS: usize = 44;
+    pub const PARTICIPANTS: usize = 48;
+    pub const FEATURES: usize = 52;
+    pub const CREATED: usize = 56;
+    pub const UUID: usize = 64;
+    pub const FIRST_POSITION: usize = 80;
+    pub const FIRST_UNIT: usize = 88;
+    pub const CHECKSUM: usize = 4092;
+}
+
+/// Offsets of the shared cursors: one line each, on a page apart from the data.
+pub mod cursor {
+    use super::{LINE, PAGE};
+    pub const TAIL: usize = PAGE;
+    pub const REAP: usize = PAGE + LINE;
+    pub const COMMIT: usize = PAGE + 2 * LINE;
+    pub const PARKED: usize = PAGE + 3 * LINE;
+    pub const PRODUCERS_FUTEX: usize = PAGE + 4 * LINE;
+    pub const NEXT_ATTACHMENT: usize = PAGE + 5 * LINE;
+    pub const DIRECTORY_VERSION: usize = PAGE + 6 * LINE;
+    pub const POLICY: usize = PAGE + 7 * LINE;
+    pub const BOOT: usize = PAGE + 8 * LINE;
+    pub const LOOKED: usize = PAGE + 9 * LINE;
+    pub const ASLEEP: usize = PAGE + 10 * LINE;
+    /// A bit for each of the most participants that a file can have.
+    pub const ASLEEP_LEN: usize = super::MAX_PARTICIPANTS / 8 + 1;
+}
+
+/// Two alternating checkpoints, each in a sector of its own.
+pub const CHECKPOINTS: usize = 2 * PAGE;
+/// The length of a checkpoint.
+pub const CHECKPOINT_LEN: usize = 512;
+
+/// A name of a group: which entry serves it now, how fast it may consume.
+pub mod name {
+    use super::LINE;
+    pub const LEN: usize = 4 * LINE;
+    pub const NAME_LEN: usize = 0;
+    pub const NAME: usize = 8;
+    pub const MAX_NAME: usize = LINE - NAME;
+    pub const ENTRY: usize = LINE;
+    pub const PACER: usize = 2 * LINE;
+    pub const RATE: usize = 3 * LINE;
+    pub const BURST: usize = 3 * LINE + 8;
+}
+
+/// An entry of a group: its cursors. There is one more than there are names, so that a rewind has a place to go.
+pub mod group {
+    use super::LINE;
+    pub const LEN: usize = 8 * LINE;
+    pub const STATE: usize = 0;
+    pub const REDO: usize = 8;
+    pub const START: usize = 16;
+    pub const CREATOR: usize = 24;
+    pub const HEAD: usize = LINE;
+    pub const WALK: usize = 2 * LINE;
+    pub const FRONTIER: usize = 3 * LINE;
+    pub const FUTEX: usize = 4 * LINE;
+}
+
+/// A participant's slot: the first line has one writer, the second says whom to ask.
+pub mod slot {
+    use super::LINE;
+    pub const LEN: usize = 2 * LINE;
+    pub const ATTACHMENT: usize = 0;
+    pub const INTENT_POSITION: usize = 8;
+    pub const INTENT: usize = 16;
+    pub const CLAIM_POSITION: usize = 24;
+    pub const CLAIM: usize = 32;
+    pub const BINDING: usize = 40;
+    pub const PID: usize = LINE;
+    pub const STARTED: usize = LINE + 8;
+    pub const PID_NAMESPACE: usize = LINE + 16;
+    pub const SINCE: usize = LINE + 24;
+}
+
+/// A cell: four words, then the payload if it fits.
+pub mod cell {
+    pub const PUBLISH: usize = 0;
+    pub const SIZE: usize = 8;
+    pub const EXTENT: usize = 16;
+    pub const TIME: usize = 24;
+    pub const INLINE: usize = 32;
+}
+
+/// The most participants: their slot numbers have 11 bits, the last of which means nobody.
+pub const MAX_PARTICIPANTS: usize = 2047;
+/// The most names of groups: each has a bit in the `parked` word, and so have the spare entry and the producers.
+pub const MAX_GROUPS: usize = 62;
+/// The most cells.
+pub const MAX_CELLS: u64 = 1 << 32;
+/// The longest data ring, in bytes.
+pub const MAX_DATA: u64 = 1 << 46;
+
+/// What decides the shape of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Bytes of the data ring: a power of two, at least two units.
+    pub data_bytes: u64,
+    /// Number of cells: a power of two, at least 2.
+    pub cells: u64,
+    /// Bytes of a cell: 64 or 128.
+    pub cell_size: u32,
+    /// Names of groups that the file has room for: 1 to [`MAX_GROUPS`].
+    pub groups: u32,
+    /// Participants at a time: 1 to [`MAX_PARTICIPANTS`].
+    pub participants: u32,
+}
+
+impl Geometry {
+    /// Whether these numbers describe a file at all.
+    pub fn is_valid(&self) -> bool {
+        self.data_bytes.is_power_of_two()
+            && (2 * UNIT as u64..=MAX_DATA).contains(&self.data_bytes)
+            && self.cells.is_power_of_two()
+            && (2..=MAX_CELLS).contains(&self.cells)
+            && matches!(self.cell_size, 64 | 128)
+            && (1..=MAX_GROUPS as u32).contains(&self.groups)
+            && (1..=MAX_PARTICIPANTS as u32).contains(&self.participants)
+    }
+}
+
+/// Where the parts of a file of a given geometry begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    pub geometry: Geometry,
+    pub names: usize,
+    pub groups: usize,
+    pub slots: usize,
+    pub cells: usize,
+    pub claims: usize,
+    /// From one group entry's claim words to the next one's.
+    pub claims_stride: usize,
+    pub data: usize,
+    pub file_len: usize,
+}
+
+impl Layout {
+    /// The layout of a valid geometry, or `None` if the file would not fit an address space.
+    pub fn new(geometry: Geometry) -> Option<Layout> {
+        if !geometry.is_valid() {
+            return None;
+        }
+        let after = |at: usize, count: usize, len: usize| -> Option<usize> {
+            at.checked_add(count.checked_mul(len)?)?
+                .checked_next_multiple_of(PAGE)
+        };
+        let cell_count = usize::try_from(geometry.cells).ok()?;
+        let entries = geometry.groups as usize + 1;
+
+        let names = CHECKPOINTS + PAGE;
+        let groups = after(names, geometry.groups as usize, name::LEN)?;
+        let slots = after(groups, entries, group::LEN)?;
+        let cells = after(slots, geometry.participants as usize, slot::LEN)?;
+        let claims = after(cells, cell_count, geometry.cell_size as usize)?;
+        let claims_stride = after(0, cell_count, 8)?;
+        let data = after(claims, entries, claims_stride)?;
+        let file_len = after(data, 1, usize::try_from(geometry.data_bytes).ok()?)?;
+        if file_len > isize::MAX as usize {
+            return None;
+        }
+        Some(Layout {
+            geometry,
+            names,
+            groups,
+            slots,
+            cells,
+            claims,
+            claims_stride,
+            data,
+            file_len,
+        })
+    }
+
+    /// How many bytes a cell holds of its own message.
+    pub fn inline_len(&self) -> usize {
+        self.geometry.cell_size as usize - cell::INLINE
+    }
+
+    /// The longest message in bytes: half the data ring, or what fits a cell if that is more.
+    pub fn max_len(&self) -> usize {
+        let half = (self.geometry.data_bytes / 2) as usize;
+        half.max(self.inline_len())
+    }
+}
+
+const _: () = {
+    assert!(cursor::ASLEEP + cursor::ASLEEP_LEN <= CHECKPOINTS);
+    assert!(cursor::TAIL.is_multiple_of(16) && cursor::REAP.is_multiple_of(16));
+    assert!(group::FRONTIER.is_multiple_of(16) && group::LEN.is_multiple_of(LINE));
+    assert!(group::FUTEX + 4 <= group::LEN);
+    assert!(slot::BINDING + 8 <= LINE && slot::SINCE + 8 <= slot::LEN);
+    assert!(name::BURST + 8 <= name::LEN && name::NAME + name::MAX_NAME <= name::ENTRY);
+    assert!(header::FIRST_UNIT + 8 <= header::CHECKSUM && header::CHECKSUM + 4 == PAGE);
+    assert!(CHECKPOINTS + 2 * CHECKPOINT_LEN <= CHECKPOINTS + PAGE);
+};
+
+/// A named part of the file, as `docs/format.md` lists it: section, name, offset in the section, bytes.
+pub type Field = (&'static str, &'static str, usize, usize);
+
+/// All named parts, in the order of the document.
+pub const FIELDS: &[Field] = &[
+    ("header", "magic", header::MAGIC, 8),
+    ("header", "version", header::VERSION, 4),
+    ("header", "byte order", header::BYTE_ORDER, 4),
+    ("header", "file length", header::FILE_LEN, 8),
+    ("header", "data bytes", header::DATA_BYTES, 8),
+    ("header", "cells", header::CELLS, 8),
+    ("header", "cell size", header::CELL_SIZE, 4),
+    ("header", "groups", header::GROUPS, 4),
+    ("header", "participants", header::PARTICIPANTS, 4),
+    ("header", "features", header::FEATURES, 4),
+    ("header", "created", header::CREATED, 8),
+    ("header", "uuid", header::UUID, 16),
+    ("header", "first position", header::FIRST_POSITION, 8),
+    ("header", "first unit", header::FIRST_UNIT, 8),
+    ("header", "checksum", header::CHECKSUM, 4),
+    ("cursors", "tail", cursor::TAIL, 16),
+    ("cursors", "reap", cursor::REAP, 16),
+    ("cursors", "commit", cursor::COMMIT, 8),
+    ("cursors", "parked", cursor::PARKED, 8),
+    ("cursors", "producers' futex", cursor::PRODUCERS_FUTEX, 4),
+    ("cursors", "next attachment", cursor::NEXT_ATTACHMENT, 8),
+    ("cursors", "directory version", cursor::DIRECTORY_VERSION, 8),
+    ("cursors", "policy", cursor::POLICY, LINE),
+    ("cursors", "boot", cursor::BOOT, LINE),
+    ("cursors", "looked", cursor::LOOKED, 8),
+    ("cursors", "asleep", cursor::ASLEEP, cursor::ASLEEP_LEN),
+    ("cursors", "checkpoint 0", CHECKPOINTS, CHECKPOINT_LEN),
+    ("cursors", "checkpoint 1", CHECKPOINTS + CHECKPOINT_LEN, CHECKPOINT_LEN),
+    ("name", "name length", name::NAME_LEN, 8),
+    ("name", "name", name::NAME, name::MAX_NAME),
+    ("name", "entry", name::ENTRY, 8),
+    ("name", "pacer", name::PACER, 8),
+    ("name", "rate", name::RATE, 8),
+    ("name", "burst", name::BURST, 8),
+    ("group", "state", group::STATE, 8),
+    ("group", "redo", group::REDO, 8),
+    ("group", "start", group::START, 8),
+    ("group", "creator", group::CREATOR, 8),
+    ("group", "head", group::HEAD, 8),
+    ("group", "walk", group::WALK, 8),
+    ("group", "frontier", group::FRONTIER, 16),
+    ("group", "futex", group::FUTEX, 4),
+    ("slot", "attachment", slot::ATTACHMENT, 8),
+    ("slot", "intent position", slot::INTENT_POSITION, 8),
+    ("slot", "intent", slot::INTENT, 8),
+    ("slot", "claim position", slot::CLAIM_POSITION, 8),
+    ("slot", "claim", slot::CLAIM, 8),
+    ("slot", "binding", slot::BINDING, 8),
+    ("slot", "process", slot::PID, 8),
+    ("slot", "started", slot::STARTED, 8),
+    ("slot", "pid namespace", slot::PID_NAMESPACE, 8),
+    ("slot", "since", slot::SINCE, 8),
+    ("cell", "publish", cell::PUBLISH, 8),
+    ("cell", "size", cell::SIZE, 8),
+    ("cell", "extent", cell::EXTENT, 8),
+    ("cell", "time", cell::TIME, 8),
+];

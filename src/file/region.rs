@@ -1,0 +1,243 @@
+//! The memory that a ring lives in: a mapped file, a heap block, or the model checker's atomics.
+//!
+//! Offsets come from a [`Layout`](super::layout::Layout) that was checked against the length of the region, so the accessors do not fail;
+//! lengths and offsets that were read from the region are bounded by the protocol before they get here.
+
+#[cfg(not(ringfile_loom))]
+pub use native::Region;
+
+#[cfg(ringfile_loom)]
+pub use modelled::Region;
+
+#[cfg(not(ringfile_loom))]
+mod native {
+    use crate::file::layout::PAGE;
+    use crate::sync::{AtomicPair, AtomicU32, AtomicU64};
+    use std::alloc::{self, Layout};
+    use std::ptr::NonNull;
+
+    /// What keeps the memory, until the region is dropped.
+    enum Backing {
+        Mapping { _map: memmap2::MmapRaw },
+        Heap { block: NonNull<u8>, layout: Layout },
+    }
+
+    /// A block of shared memory that begins on a page.
+    pub struct Region {
+        base: NonNull<u8>,
+        len: usize,
+        backing: Backing,
+    }
+
+    // SAFETY: the memory is reached only through atomics and through the copies and guards whose exclusion the protocol provides.
+    unsafe impl Send for Region {}
+    // SAFETY: as above.
+    unsafe impl Sync for Region {}
+
+    impl Region {
+        /// A whole file, mapped.
+        pub fn mapping(map: memmap2::MmapRaw) -> Region {
+            Region {
+                base: NonNull::new(map.as_mut_ptr()).expect("a mapping is not at address zero"),
+                len: map.len(),
+                backing: Backing::Mapping { _map: map },
+            }
+        }
+
+        /// Zeroed memory of this process; `None` if there is not enough.
+        pub fn heap(len: usize) -> Option<Region> {
+            // An alignment that malloc has anyway lets it hand out untouched zero pages; the base is aligned by hand.
+            let layout = Layout::from_size_align(len.checked_add(PAGE)?, 16).ok()?;
+            // SAFETY: the size is not zero.
+            let block = NonNull::new(unsafe { alloc::alloc_zeroed(layout) })?;
+            let skip = block.as_ptr().align_offset(PAGE);
+            // SAFETY: `skip` is less than a page, and there is a page more than `len`.
+            let base = unsafe { block.add(skip) };
+            Some(Region {
+                base,
+                len,
+                backing: Backing::Heap { block, layout },
+            })
+        }
+
+        /// Whether other processes may have it mapped.
+        pub fn is_shared(&self) -> bool {
+            matches!(self.backing, Backing::Mapping { .. })
+        }
+
+        /// Where `len` bytes at `offset` are.
+        #[inline(always)]
+        pub fn bytes(&self, offset: usize, len: usize) -> NonNull<u8> {
+            debug_assert!(offset <= self.len && len <= self.len - offset);
+            // SAFETY: the range lies inside the block.
+            unsafe { self.base.add(offset) }
+        }
+
+        #[inline(always)]
+        pub fn word(&self, offset: usize) -> &AtomicU64 {
+            debug_assert!(offset.is_multiple_of(8));
+            // SAFETY: the word lies inside the block, aligned, and is only ever used as an atomic.
+            unsafe { self.bytes(offset, 8).cast::<AtomicU64>().as_ref() }
+        }
+
+        #[inline(always)]
+        pub fn half(&self, offset: usize) -> &AtomicU32 {
+            debug_assert!(offset.is_multiple_of(4));
+            // SAFETY: as for `word`; no other access has the size of these four bytes or overlaps them.
+            unsafe { self.bytes(offset, 4).cast::<AtomicU32>().as_ref() }
+        }
+
+        #[inline(always)]
+        pub fn pair(&self, offset: usize) -> &AtomicPair {
+            debug_assert!(offset.is_multiple_of(16));
+            // SAFETY: as for `word`.
+            unsafe { self.bytes(offset, 16).cast::<AtomicPair>().as_ref() }
+        }
+
+        /// Writes payload bytes of a reservation that the caller holds.
+        #[inline(always)]
+        pub fn write(&self, offset: usize, payload: &[u8]) {
+            let to = self.bytes(offset, payload.len()).as_ptr();
+            // SAFETY: the range lies inside the block, and a reservation has one owner until it is published.
+            unsafe { to.copy_from_nonoverlapping(payload.as_ptr(), payload.len()) }
+        }
+
+        /// Appends payload bytes of a message that the caller has claimed.
+        #[inline(always)]
+        pub fn read(&self, offset: usize, len: usize, into: &mut Vec<u8>) {
+            into.reserve(len);
+            let from = self.bytes(offset, len).as_ptr();
+            let end = into.spare_capacity_mut().as_mut_ptr().cast::<u8>();
+            // SAFETY: `reserve` made room for `len` bytes; the source lies inside the block, and nobody writes it before it is acknowledged.
+            unsafe { end.copy_from_nonoverlapping(from, len) };
+            // SAFETY: the copy initialised them.
+            unsafe { into.set_len(into.len() + len) };
+        }
+    }
+
+    impl Drop for Region {
+        fn drop(&mut self) {
+            if let Backing::Heap { block, layout } = self.backing {
+                // SAFETY: allocated in `heap` with this layout.
+                unsafe { alloc::dealloc(block.as_ptr(), layout) }
+            }
+        }
+    }
+}
+
+#[cfg(ringfile_loom)]
+mod modelled {
+    use crate::file::layout::{Layout, UNIT, cell, cursor, group, name, slot};
+    use crate::sync::{AtomicPair, AtomicU32, AtomicU64};
+    use loom::cell::UnsafeCell;
+    use std::collections::BTreeMap;
+
+    /// Each shared word of a small ring as an atomic of loom's, each payload area as a cell whose races loom reports.
+    pub struct Region {
+        words: BTreeMap<usize, AtomicU64>,
+        halves: BTreeMap<usize, AtomicU32>,
+        pairs: BTreeMap<usize, AtomicPair>,
+        payloads: BTreeMap<usize, UnsafeCell<Vec<u8>>>,
+    }
+
+    // SAFETY: loom checks every access to the payload cells; everything else is atomic.
+    unsafe impl Send for Region {}
+    // SAFETY: as above.
+    unsafe impl Sync for Region {}
+
+    impl Region {
+        pub fn new(layout: &Layout) -> Region {
+            let g = layout.geometry;
+            let mut words = vec![
+                cursor::COMMIT,
+                cursor::PARKED,
+                cursor::NEXT_ATTACHMENT,
+                cursor::DIRECTORY_VERSION,
+                cursor::LOOKED,
+            ];
+            words.extend((0..=g.participants as usize / 64).map(|i| cursor::ASLEEP + 8 * i));
+            let mut halves = vec![cursor::PRODUCERS_FUTEX];
+            let mut pairs = vec![cursor::TAIL, cursor::REAP];
+            let mut payloads = Vec::new();
+            for i in 0..g.groups as usize {
+                let at = layout.names + i * name::LEN;
+                words.extend([name::NAME_LEN, name::NAME, name::ENTRY, name::PACER, name::RATE, name::BURST].map(|f| at + f));
+            }
+            for i in 0..=g.groups as usize {
+                let at = layout.groups + i * group::LEN;
+                words.extend([group::STATE, group::REDO, group::START, group::CREATOR, group::HEAD, group::WALK].map(|f| at + f));
+                halves.push(at + group::FUTEX);
+                pairs.push(at + group::FRONTIER);
+                words.extend((0..g.cells as usize).map(|c| layout.claims + i * layout.claims_stride + 8 * c));
+            }
+            for i in 0..g.participants as usize {
+                let at = layout.slots + i * slot::LEN;
+                words.extend(
+                    [
+                        slot::ATTACHMENT,
+                        slot::INTENT_POSITION,
+                        slot::INTENT,
+                        slot::CLAIM_POSITION,
+                        slot::CLAIM,
+                        slot::BINDING,
+                    ]
+                    .map(|f| at + f),
+                );
+            }
+            for c in 0..g.cells as usize {
+                let at = layout.cells + c * g.cell_size as usize;
+                words.extend([cell::PUBLISH, cell::SIZE, cell::EXTENT].map(|f| at + f));
+                payloads.push(at + cell::INLINE);
+            }
+            payloads.extend((0..g.data_bytes as usize / UNIT).map(|u| layout.data + u * UNIT));
+            Region {
+                words: words.into_iter().map(|at| (at, AtomicU64::new(0))).collect(),
+                halves: halves.into_iter().map(|at| (at, AtomicU32::new(0))).collect(),
+                pairs: pairs.into_iter().map(|at| (at, AtomicPair::default())).collect(),
+                payloads: payloads
+                    .into_iter()
+                    .map(|at| (at, UnsafeCell::new(Vec::new())))
+                    .collect(),
+            }
+        }
+
+        pub fn word(&self, offset: usize) -> &AtomicU64 {
+            &self.words[&offset]
+        }
+
+        pub fn half(&self, offset: usize) -> &AtomicU32 {
+            &self.halves[&offset]
+        }
+
+        pub fn pair(&self, offset: usize) -> &AtomicPair {
+            &self.pairs[&offset]
+        }
+
+        /// The payload cells of `len` bytes at `offset`: the one of a message's cell, or those of its units.
+        fn areas(&self, offset: usize, len: usize) -> impl Iterator<Item = &UnsafeCell<Vec<u8>>> {
+            self.payloads.range(offset..offset + len.max(1)).map(|(_, area)| area)
+        }
+
+        pub fn write(&self, offset: usize, payload: &[u8]) {
+            for area in self.areas(offset, payload.len()) {
+                // SAFETY: loom fails the model if anybody else has the area.
+                area.with_mut(|bytes| unsafe { (*bytes).clear() });
+            }
+            let first = self.areas(offset, payload.len()).next().expect("payloads begin where an area does");
+            // SAFETY: as above.
+            first.with_mut(|bytes| unsafe { (*bytes).extend_from_slice(payload) });
+        }
+
+        pub fn read(&self, offset: usize, len: usize, into: &mut Vec<u8>) {
+            for (i, area) in self.areas(offset, len).enumerate() {
+                area.with(|bytes| {
+                    if i == 0 {
+                        // SAFETY: loom fails the model if anybody writes the area meanwhile.
+                        let bytes = unsafe { &*bytes };
+                        into.extend_from_slice(&bytes[..len.min(bytes.len())]);
+                    }
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Producers and the places they reserve.
+
+use crate::error::{AttachError, PushError, PushTimeoutError, TryPushError};
+use crate::park::Side;
+use crate::position::{Position, Positions};
+use crate::ring::push::{NoRoom, Pusher, Reserved};
+use crate::ring::words::{Binding, Kind};
+use crate::ring::{Span, participant};
+use crate::shared::{Shared, Stall};
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Puts messages into a queue. One for each thread; dropping it closes nothing.
+///
+/// A message is in the queue's memory when its push returns: it survives the death of the process from then on.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let queue = ringfile::Queue::options().capacity(4096).in_memory()?;
+/// let mut producer = queue.producer()?;
+/// let first = producer.push(b"one")?;
+/// let second = producer.push(b"two")?;
+/// assert!(first < second);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Producer {
+    shared: Arc<Shared>,
+    pusher: Pusher,
+    /// A reservation that nobody has ended yet, and whether its cells say where their data is. Found by the next call if its guard was leaked.
+    outstanding: Option<(Reserved, bool)>,
+    stall: Stall,
+    /// One thread at a time.
+    not_sync: PhantomData<Cell<()>>,
+}
+
+impl Producer {
+    pub(crate) fn new(shared: Arc<Shared>) -> Result<Producer, AttachError> {
+        let owner = shared.join(Binding::Producer)?;
+        let pusher = Pusher::new(&shared.ring, owner);
+        Ok(Producer {
+            shared,
+            pusher,
+            outstanding: None,
+            stall: Stall::default(),
+            not_sync: PhantomData,
+        })
+    }
+
+    /// Pushes a message; waits while the queue is full.
+    #[inline]
+    pub fn push(&mut self, message: &[u8]) -> Result<Position, PushError> {
+        match self.try_push(message) {
+            Err(TryPushError::Full) => {}
+            Err(error) => {
+                return Err(PushError::unless_waiting(error).expect("only Full is waited for"));
+            }
+            Ok(position) => return Ok(position),
+        }
+        self.wait(|p| p.try_push(message))
+    }
+
+    /// Pushes a message if there is room now. Never waits.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ringfile::{Queue, TryPushError};
+    ///
+    /// let queue = Queue::options().capacity(128).messages(2).in_memory()?;
+    /// let mut producer = queue.producer()?;
+    /// producer.try_push(b"one")?;
+    /// producer.try_push(b"two")?;
+    /// assert_eq!(producer.try_push(b"three"), Err(TryPushError::Full));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn try_push(&mut self, message: &[u8]) -> Result<Position, TryPushError> {
+        let reserved = self.reserve_cells(1, |_| message.len())?;
+        let ring = &self.shared.ring;
+        let span = reserved
+            .stage()
+            .message(ring, &reserved, message.len())
+            .expect("the length is the one that was reserved");
+        ring.region().write(span.offset, message);
+        self.publish(&reserved, Kind::Ready);
+        Ok(Position(reserved.first))
+    }
+
+    /// Pushes a message; waits at most `timeout` while the queue is full.
+    pub fn push_timeout(
+        &mut self,
+        message: &[u8],
+        timeout: Duration,
+    ) -> Result<Position, PushTimeoutError> {
+        self.wait_until(timeout, |p| p.try_push(message))
+    }
+
+    /// Pushes all messages side by side with one reservation, all of them or none; waits while there is no room for all.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let queue = ringfile::Queue::options().capacity(4096).in_memory()?;
+    /// let positions = queue.producer()?.push_batch(&["one", "two", "three"])?;
+    /// assert_eq!(positions.len(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn push_batch<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<Positions, PushError> {
+        self.wait(|p| p.try_push_batch(messages))
+    }
+
+    /// As [`push_batch`](Self::push_batch), if there is room now.
+    pub fn try_push_batch<M: AsRef<[u8]>>(
+        &mut self,
+        messages: &[M],
+    ) -> Result<Positions, TryPushError> {
+        if messages.is_empty() {
+            return Ok(Positions::new(0, 0));
+        }
+        let len = |i: usize| messages[i].as_ref().len();
+        let max = self.shared.ring.max_batch();
+        if messages.len() > max || !self.shared.ring.batch_fits((0..messages.len()).map(len)) {
+            // One that is too long alone is the clearer answer.
+            for message in messages {
+                self.check_len(message.as_ref().len())?;
+            }
+            return Err(TryPushError::BatchTooLarge {
+                messages: messages.len(),
+                max,
+            });
+        }
+        let reserved = self.reserve_cells(messages.len(), len)?;
+        // `as_ref` is foreign code: should it panic, the reservation is found and aborted.
+        self.outstanding = Some((reserved, false));
+        let ring = &self.shared.ring;
+        let mut stage = reserved.stage();
+        for message in messages {
+            let message = message.as_ref();
+            let span = stage
+                .message(ring, &reserved, message.len())
+                .expect("a message must not change its length between two calls of as_ref");
+            ring.region().write(span.offset, message);
+        }
+        self.outstanding = None;
+        self.publish(&reserved, Kind::Ready);
+        Ok(Positions::new(reserved.first, reserved.cells))
+    }
+
+    /// As [`push_batch`](Self::push_batch), waiting at most `timeout`.
+    pub fn push_batch_timeout<M: AsRef<[u8]>>(
+        &mut self,
+        messages: &[M],
+        timeout: Duration,
+    ) -> Result<Positions, PushTimeoutError> {
+        self.wait_until(timeout, |p| p.try_push_batch(messages))
+    }
+
+    /// Reserves a place of `len` bytes to be written in the queue's own memory; waits while the queue is full.
+    ///
+    /// Until the reservation is committed or dropped, consumers wait at its place: those that poll see `Pending`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let queue = ringfile::Queue::options().capacity(4096).in_memory()?;
+    /// let mut producer = queue.producer()?;
+    /// let mut place = producer.reserve(5)?;
+    /// place.copy_from_slice(b"hello");
+    /// place.commit();
+    /// assert_eq!(queue.consumer()?.pop()?, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, PushError> {
+        let reserved = self.wait(|p| p.reserve_cells(1, |_| len))?;
+        Ok(Reservation::new(self, reserved, len))
+    }
+
+    /// As [`reserve`](Self::reserve), if there is room now.
+    pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, TryPushError> {
+        let reserved = self.reserve_cells(1, |_| len)?;
+        Ok(Reservation::new(self, reserved, len))
+    }
+
+    /// As [`reserve`](Self::reserve), waiting at most `timeout`.
+    pub fn reserve_timeout(
+        &mut self,
+        len: usize,
+        timeout: Duration,
+    ) -> Result<Reservation<'_>, PushTimeoutError> {
+        let reserved = self.wait_until(timeout, |p| p.reserve_cells(1, |_| len))?;
+        Ok(Reservation::new(self, reserved, len))
+    }
+
+    fn check_len(&self, len: usize) -> Result<(), TryPushError> {
+        let max = self.shared.ring.max_len();
+        if len > max {
+            Err(TryPushError::TooLarge { len, max })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The reservation behind every push.
+    #[inline]
+    fn reserve_cells(
+        &mut self,
+        count: usize,
+        len: impl Fn(usize) -> usize,
+    ) -> Result<Reserved, TryPushError> {
+        if self.outstanding.is_some() {
+            self.abort();
+        }
+        if count == 1 {
+            self.check_len(len(0))?;
+        }
+        self.pusher
+            .try_reserve(&self.shared.ring, count, len)
+            .map_err(|nothing| self.explain(nothing))
+    }
+
+    #[cold]
+    fn explain(&mut self, nothing: NoRoom) -> TryPushError {
+        match nothing {
+            NoRoom::Full => {
+                // The space may be held by the dead: a poller that never sleeps must find out too.
+                if self.stall.is_due() {
+                    self.shared.recover();
+                }
+                TryPushError::Full
+            }
+            NoRoom::Closed => TryPushError::Closed,
+            NoRoom::Damaged(damaged) => TryPushError::Corrupt {
+                position: damaged.position,
+            },
+        }
+    }
+
+    #[inline]
+    fn publish(&self, reserved: &Reserved, kind: Kind) {
+        self.pusher.publish(&self.shared.ring, reserved, kind);
+        self.shared.parker.wake_consumers(&self.shared.ring);
+    }
+
+    /// Gives up an outstanding reservation: readers step over it.
+    #[cold]
+    fn abort(&mut self) {
+        if let Some((reserved, staged)) = self.outstanding.take() {
+            self.publish(&reserved, if staged { Kind::Skip } else { Kind::Void });
+            // What it took is free once it is stepped over.
+            self.shared.parker.wake_producers(&self.shared.ring);
+        }
+    }
+
+    fn wait<T>(
+        &mut self,
+        attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,
+    ) -> Result<T, PushError> {
+        self.wait_for(None, attempt, PushError::unless_waiting)
+            .expect("without a deadline there is an answer")
+    }
+
+    fn wait_until<T>(
+        &mut self,
+        timeout: Duration,
+        attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,
+    ) -> Result<T, PushTimeoutError> {
+        let deadline = Instant::now().checked_add(timeout);
+        self.wait_for(deadline, attempt, PushTimeoutError::unless_waiting)
+            .unwrap_or(Err(PushTimeoutError::Timeout))
+    }
+
+    fn wait_for<T, E>(
+        &mut self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,
+        answer: impl Fn(TryPushError) -> Option<E>,
+    ) -> Option<Result<T, E>> {
+        let shared = self.shared.clone();
+        let owner = self.pusher.owner();
+        let look = || match attempt(self) {
+            Ok(done) => Some(Ok(done)),
+            Err(error) => answer(error).map(Err),
+        };
+        let more = || shared.ring.has_free_cell();
+        shared.wait_for(Side::Producers, owner, deadline, look, more)
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.abort();
+        participant::detach(&self.shared.ring, self.pusher.owner());
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("pusher", &self.pusher)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place in the queue that its producer writes itself. Dropped without a commit it is aborted: readers step over it.
+pub struct Reservation<'a> {
+    producer: &'a mut Producer,
+    reserved: Reserved,
+    span: Span,
+}
+
+impl<'a> Reservation<'a> {
+    fn new(producer: &'a mut Producer, reserved: Reserved, len: usize) -> Reservation<'a> {
+        let span = reserved
+            .stage()
+            .message(&producer.shared.ring, &reserved, len)
+            .expect("the length is the one that was reserved");
+        producer.outstanding = Some((reserved, true));
+        Reservation {
+            producer,
+            reserved,
+            span,
+        }
+    }
+
+    /// The position that the message will have.
+    pub fn position(&self) -> Position {
+        Position(self.reserved.first)
+    }
+
+    /// Publishes the message.
+    pub fn commit(self) -> Position {
+        self.producer.outstanding = None;
+        self.producer.publish(&self.reserved, Kind::Ready);
+        Position(self.reserved.first)
+    }
+
+    /// Publishes the first `len` bytes as the message.
+    ///
+    /// # Panics
+    ///
+    /// If `len` is more than was reserved.
+    pub fn commit_len(self, len: usize) -> Position {
+        assert!(
+            len <= self.span.len,
+            "{len} bytes were not reserved, only {}",
+            self.span.len
+        );
+        self.producer.shared.ring.set_len(self.reserved.first, len);
+        self.commit()
+    }
+}
+
+impl Deref for Reservation<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let at = self
+            .producer
+            .shared
+            .ring
+            .region()
+            .bytes(self.span.offset, self.span.len);
+        // SAFETY: the span lies inside the region, its bytes are initialised, and until it is published it is this reservation's alone.
+        unsafe { std::slice::from_raw_parts(at.as_ptr(), self.span.len) }
+    }
+}
+
+impl DerefMut for Reservation<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let at = self
+            .producer
+            .shared
+            .ring
+            .region()
+            .bytes(self.span.offset, self.span.len);
+        // SAFETY: as for `deref`, and `self` is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(at.as_ptr(), self.span.len) }
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.producer.abort();
+    }
+}
+
+impl fmt::Debug for Reservation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation")
+            .field("reserved", &self.reserved)
+            .finish_non_exhaustive()
+    }
+}

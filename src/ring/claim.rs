@@ -1,0 +1,452 @@
+//! Consumers: find, announce, claim, read, acknowledge.
+
+use super::words::{Claim, ClaimIntent, Kind, Link, Owner, Publish, State};
+use super::{Damaged, Group, Ring, reclaim};
+use crate::file::layout::slot;
+use crate::sync::Ordering;
+
+/// A ticketed consumer walks in order once in so many claims, so that a place whose drawer is gone is not left behind for long.
+const DRAWS_PER_WALK: u32 = 64;
+
+/// A consumer as the protocol sees it.
+#[derive(Debug)]
+pub struct Popper {
+    owner: Owner,
+    entry: u16,
+    tenancy: u64,
+    ticketed: bool,
+    /// Everything below has been seen claimed.
+    place: u64,
+    /// The count of redeliveries at which a walk from the frontier found nothing to redeliver.
+    redo_seen: u64,
+    /// An unfinished walk: the count it is for, and how far it is.
+    sweep: (u64, u64),
+    /// Ticketed: what is left of the last draw.
+    draw: (u64, u64),
+    draws: u32,
+    /// Ticketed: the frontier at the last regular walk, and whether it stood still since the one before.
+    frontier: u64,
+    stalled: bool,
+    /// Ticketed: a tail seen.
+    tail: u64,
+}
+
+/// Cells that one consumer has claimed: an interval, or a single message that came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    pub first: u64,
+    pub cells: u64,
+    word: Claim,
+}
+
+/// Why nothing was claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nothing {
+    /// Every reserved position is claimed.
+    Empty,
+    /// The next position is reserved and not published yet.
+    Pending,
+    /// Closed, and the group is done with everything.
+    Closed,
+    Damaged(Damaged),
+}
+
+/// What a look at one position says.
+enum Look {
+    /// Claimed by this consumer.
+    Taken(Claimed),
+    /// Claimed by others, or nothing to claim: go on there.
+    Next(u64),
+    /// Not published at this lap, or not to be claimed before what is below it.
+    Stop,
+}
+
+impl Claimed {
+    /// Its positions, those without a message included.
+    pub fn positions(&self) -> std::ops::Range<u64> {
+        self.first..self.first + self.cells
+    }
+
+    /// How often its first message has been handed out, this time included.
+    pub fn deliveries(&self) -> u64 {
+        self.word.deliveries()
+    }
+}
+
+impl Popper {
+    /// A consumer of a group entry, in the tenancy that its frontier has now.
+    pub fn new(ring: &Ring, owner: Owner, entry: u16) -> Popper {
+        let group = ring.group(entry as usize);
+        let frontier = group.frontier();
+        Popper {
+            owner,
+            entry,
+            tenancy: frontier.tenancy,
+            ticketed: group.entry().ticketed,
+            place: frontier.position,
+            // Not the count of now: something may have been put back before.
+            redo_seen: u64::MAX,
+            sweep: (u64::MAX, frontier.position),
+            draw: (0, 0),
+            draws: 0,
+            frontier: frontier.position,
+            stalled: false,
+            tail: frontier.position,
+        }
+    }
+
+    pub fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    pub fn entry(&self) -> u16 {
+        self.entry
+    }
+
+    /// Claims up to `max` messages that lie side by side.
+    #[inline]
+    pub fn try_claim(&mut self, ring: &Ring, max: usize) -> Result<Claimed, Nothing> {
+        let group = ring.group(self.entry as usize);
+        let max = max.clamp(1, ring.max_batch()) as u64;
+        if self.ticketed
+            && let Some(claimed) = self.draw(ring, &group, max)
+        {
+            return Ok(claimed);
+        }
+        // A walker of a ticketed group takes single cells only, in chain order (u).
+        let max = if self.ticketed { 1 } else { max };
+        self.walk(ring, &group, max)
+    }
+
+    /// Goes along the claim chain to the first message that can be claimed.
+    #[inline]
+    fn walk(&mut self, ring: &Ring, group: &Group<'_>, max: u64) -> Result<Claimed, Nothing> {
+        loop {
+            let redo = group.redo().load(Ordering::Acquire); // E7
+            let sweeping = redo != self.redo_seen;
+            let mut at = if sweeping {
+                self.sweep_from(group, redo)
+            } else {
+                let hint = if self.ticketed { group.walk() } else { group.head() };
+                // H1: acquire, so that the chain below the hint is seen as who stored it saw it (E4).
+                self.place.max(hint.load(Ordering::Acquire))
+            };
+            loop {
+                match self.look(ring, group, at, max) {
+                    Look::Taken(claimed) => {
+                        self.taken(group, &claimed, redo, sweeping);
+                        return Ok(claimed);
+                    }
+                    Look::Next(next) => at = next,
+                    Look::Stop => {
+                        let frontier = group.frontier().position;
+                        if frontier > at {
+                            // Lapped: what was read belongs to a later lap.
+                            at = frontier;
+                            continue;
+                        }
+                        if sweeping {
+                            self.redo_seen = redo;
+                        }
+                        self.place = self.place.max(at);
+                        match self.nothing_at(ring, group, at, redo) {
+                            Some(nothing) => return Err(nothing),
+                            None => break,
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where the walk for this count of redeliveries goes on.
+    #[cold]
+    fn sweep_from(&mut self, group: &Group<'_>, redo: u64) -> u64 {
+        let frontier = group.frontier().position;
+        if self.sweep.0 != redo {
+            self.sweep = (redo, frontier);
+        }
+        self.sweep.1.max(frontier)
+    }
+
+    /// Remembers a claim made on a walk.
+    #[inline]
+    fn taken(&mut self, group: &Group<'_>, claimed: &Claimed, redo: u64, sweeping: bool) {
+        let next = claimed.first.wrapping_add(claimed.cells);
+        if claimed.word.state() == State::Reclaim {
+            self.sweep = (redo, next);
+            return;
+        }
+        if sweeping {
+            // The end of the chain was reached, and nothing on the way was to be redelivered.
+            self.redo_seen = redo;
+        }
+        let hint = if self.ticketed { group.walk() } else { group.head() };
+        hint.store(next, Ordering::Release); // H1 (E4)
+        self.place = self.place.max(next);
+        if self.stalled {
+            // Walks go on until no place below the head is left behind (x).
+            self.stalled = next < group.head().load(Ordering::Relaxed);
+        }
+    }
+
+    /// Looks at one position of the chain and claims what is there.
+    #[inline]
+    fn look(&mut self, ring: &Ring, group: &Group<'_>, at: u64, max: u64) -> Look {
+        let tag = group.tag(at, self.tenancy);
+        loop {
+            let seen = Claim(group.claim(at).load(Ordering::Acquire)); // C1 (E4)
+            if seen.is_at(tag) {
+                if seen.state() != State::Redo {
+                    return Look::Next(at.wrapping_add(seen.cells()));
+                }
+                if let Some(claimed) = self.swap(ring, group, at, seen, seen.reclaimed(self.owner)) {
+                    return Look::Taken(claimed);
+                }
+                continue;
+            }
+            // Published at this lap, after the claim word was read: so that word is of an earlier lap or tenancy.
+            let Some(publish) = ring.published(at) else {
+                return Look::Stop;
+            };
+            if publish.kind() != Kind::Ready {
+                return Look::Next(at.wrapping_add(1));
+            }
+            let cells = ring.ready_from(at, max, ring.max_batch() as u64);
+            let word = Claim::held(tag, self.owner, cells);
+            if let Some(claimed) = self.swap(ring, group, at, seen, word) {
+                return Look::Taken(claimed);
+            }
+        }
+    }
+
+    /// The one read-modify-write of a claim.
+    #[inline]
+    fn swap(
+        &mut self,
+        ring: &Ring,
+        group: &Group<'_>,
+        at: u64,
+        seen: Claim,
+        word: Claim,
+    ) -> Option<Claimed> {
+        let intent = ClaimIntent {
+            cells: word.cells(),
+            entry: self.entry,
+        };
+        ring.slot(self.owner)
+            .announce(slot::CLAIM_POSITION, slot::CLAIM, at, intent.pack(at)); // I2
+        // C2: exactly the word that was seen becomes ours (E4).
+        group
+            .claim(at)
+            .compare_exchange(seen.0, word.0, Ordering::AcqRel, Ordering::Relaxed)
+            .ok()
+            .map(|_| Claimed {
+                first: at,
+                cells: word.cells(),
+                word,
+            })
+    }
+
+    /// What it means that the chain ends at `at`; `None`: something has changed, look again.
+    #[cold]
+    fn nothing_at(&self, ring: &Ring, group: &Group<'_>, at: u64, redo: u64) -> Option<Nothing> {
+        let tail = ring.tail(); // T1
+        if group.redo().load(Ordering::Acquire) != redo {
+            // Something was put back below since the walk began (part C, h).
+            return None;
+        }
+        if tail.position == at {
+            ring.commit_to(at);
+            // Drained means done, not claimed: what is claimed may come back. Nobody else may be there to move the frontier (part C, f).
+            return Some(if tail.closed && reclaim::advance_to_end(group) == at {
+                Nothing::Closed
+            } else {
+                Nothing::Empty
+            });
+        }
+        if tail.position < at {
+            return Some(Nothing::Damaged(Damaged { position: at }));
+        }
+        if ring.published(at).is_some() || group.frontier().position > at {
+            return None;
+        }
+        Some(Nothing::Pending)
+    }
+
+    /// Ticketed: claims inside a draw of its own, or says that the walk must look.
+    #[inline]
+    fn draw(&mut self, ring: &Ring, group: &Group<'_>, max: u64) -> Option<Claimed> {
+        self.draws = self.draws.wrapping_add(1);
+        if self.draws.is_multiple_of(DRAWS_PER_WALK) {
+            let frontier = group.frontier().position;
+            self.stalled = frontier == self.frontier;
+            self.frontier = frontier;
+            return None;
+        }
+        if self.stalled || group.redo().load(Ordering::Acquire) != self.redo_seen {
+            return None;
+        }
+        if let Some(claimed) = self.claim_drawn(ring, group, max) {
+            return Some(claimed);
+        }
+        if self.draw.0 < self.draw.1 {
+            // The place came before its message: it is kept, as a hint, rather than another drawn.
+            return None;
+        }
+        let head = group.head().load(Ordering::Relaxed);
+        if head >= self.tail {
+            self.tail = ring.tail().position;
+        }
+        if head >= self.tail {
+            return None;
+        }
+        let places = max.min(self.tail - head);
+        // H2: the ticket only says where to look; the claim word decides.
+        let first = group.head().fetch_add(places, Ordering::AcqRel);
+        self.draw = (first, first.wrapping_add(places));
+        self.claim_drawn(ring, group, max)
+    }
+
+    /// The first claimable interval in what is left of the draw. Draws are disjoint and walkers go in chain order, so while its first
+    /// cell is unclaimed nobody else has claimed inside it (u).
+    #[inline]
+    fn claim_drawn(&mut self, ring: &Ring, group: &Group<'_>, max: u64) -> Option<Claimed> {
+        while self.draw.0 < self.draw.1 {
+            let at = self.draw.0;
+            let tag = group.tag(at, self.tenancy);
+            let seen = Claim(group.claim(at).load(Ordering::Acquire)); // C1
+            if seen.is_at(tag) {
+                self.draw.0 = at.wrapping_add(seen.cells());
+                continue;
+            }
+            let Some(publish) = ring.published(at) else {
+                let frontier = group.frontier().position;
+                if frontier <= at {
+                    return None;
+                }
+                self.draw.0 = frontier;
+                continue;
+            };
+            if publish.kind() != Kind::Ready {
+                self.draw.0 = at.wrapping_add(1);
+                continue;
+            }
+            if !ring.is_whole(at, publish) {
+                return None;
+            }
+            let cells = ring.ready_from(at, max, self.draw.1 - at);
+            let word = Claim::held(tag, self.owner, cells);
+            if let Some(claimed) = self.swap(ring, group, at, seen, word) {
+                self.draw.0 = at.wrapping_add(cells);
+                return Some(claimed);
+            }
+        }
+        None
+    }
+
+    /// Finishes everything that is claimed.
+    #[inline]
+    pub fn ack(&self, ring: &Ring, claimed: &Claimed) {
+        let group = ring.group(self.entry as usize);
+        let tag = group.tag(claimed.first, self.tenancy);
+        let done = Claim::done(tag, self.owner, claimed.cells);
+        // D1: release, pairs with F1 (E2). A plain store: nobody else changes a word that names a live owner.
+        group.claim(claimed.first).store(done.0, Ordering::Release);
+    }
+
+    /// Finishes the first `cells` cells, fewer than are claimed, and keeps the rest.
+    pub fn ack_first(&self, ring: &Ring, claimed: &mut Claimed, cells: u64) {
+        let group = ring.group(self.entry as usize);
+        let rest = Claimed {
+            first: claimed.first.wrapping_add(cells),
+            cells: claimed.cells - cells,
+            word: Claim::held(
+                group.tag(claimed.first.wrapping_add(cells), self.tenancy),
+                self.owner,
+                claimed.cells - cells,
+            ),
+        };
+        // Later word first: who steps over the shortened interval finds the rest claimed.
+        group.claim(rest.first).store(rest.word.0, Ordering::Release); // D1
+        self.ack(ring, &Claimed { cells, ..*claimed });
+        *claimed = rest;
+    }
+
+    /// Puts back what is claimed from the cell `kept` on, and keeps what is before.
+    pub fn release_from(&self, ring: &Ring, claimed: &mut Claimed, kept: u64) {
+        let group = ring.group(self.entry as usize);
+        for i in (kept..claimed.cells).rev() {
+            let at = claimed.first.wrapping_add(i);
+            let word = ring.put_back(at, group.tag(at, self.tenancy), claimed.word.deliveries());
+            // D1. First word last: a walker must not step from a shortened interval onto a word that says nothing yet.
+            group.claim(at).store(word.0, Ordering::Release);
+        }
+        if kept > 0 {
+            claimed.cells = kept;
+            claimed.word = Claim::held(group.tag(claimed.first, self.tenancy), self.owner, kept);
+            group.claim(claimed.first).store(claimed.word.0, Ordering::Release); // D1
+        }
+        group.announce_redo();
+    }
+}
+
+impl Group<'_> {
+    /// The claim word of a position, if it speaks of this position.
+    pub fn claim_at(&self, at: u64, tenancy: u64) -> Option<Claim> {
+        let claim = Claim(self.claim(at).load(Ordering::Acquire));
+        claim.is_at(self.tag(at, tenancy)).then_some(claim)
+    }
+
+    /// Whether the message at the group's hint, or at its frontier, is there to be claimed: a guess, for sleepers.
+    pub(crate) fn next_is_unclaimed(&self) -> bool {
+        let frontier = self.frontier();
+        let at = self.head().load(Ordering::Acquire).max(frontier.position);
+        [at, frontier.position].into_iter().any(|at| {
+            self.ring.published(at).is_some() && self.claim_at(at, frontier.tenancy).is_none()
+        })
+    }
+
+    /// Makes every consumer of the group walk once from the frontier (E7). Never taken back: a count of what is open would leak with whoever is killed keeping it (C3).
+    pub(super) fn announce_redo(&self) {
+        self.redo().fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl Ring {
+    /// The claim word of a position that is put back after `deliveries`: what has no message is done.
+    pub(super) fn put_back(&self, at: u64, tag: u64, deliveries: u64) -> Claim {
+        match self.published(at).map(Publish::kind) {
+            Some(Kind::Skip | Kind::Void) => Claim::done(tag, Owner::NOBODY, 1),
+            _ => Claim::redo(tag, deliveries),
+        }
+    }
+
+    /// How many cells from the READY one at `at` on are published, counting at most `max` messages and `most` cells.
+    #[inline]
+    fn ready_from(&self, at: u64, max: u64, most: u64) -> u64 {
+        let mut messages = 1;
+        let mut cells = 1;
+        while cells < most && messages < max {
+            match self.published(at.wrapping_add(cells)).map(Publish::kind) {
+                Some(Kind::Ready) => messages += 1,
+                Some(_) => {}
+                None => break,
+            }
+            cells += 1;
+        }
+        cells
+    }
+
+    /// Whether the reservation of a READY cell is READY from its first cell on: else it may still become nothing (v).
+    #[inline]
+    fn is_whole(&self, at: u64, publish: Publish) -> bool {
+        match publish.link() {
+            Link::First(_) => true,
+            Link::Behind(distance) => {
+                let first = self.published(at.wrapping_sub(distance));
+                first.is_some_and(|first| first.kind() == Kind::Ready)
+            }
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! The protocol: what producers, consumers and those who make room do to the shared words.
+//!
+//! Everything here is a function over words. It owns nothing, knows no file, no clock and no process, drops nothing and allocates
+//! nothing but what a caller asks to be copied; the handles in `producer.rs` and `consumer.rs` add ownership, waiting and time. That is what lets the same code run
+//! over a mapping, over a heap block, and over the atomics of a model checker. `docs/protocol.md` is its specification; the labels
+//! T1, C2, E3 in comments are those of its tables.
+
+pub mod claim;
+pub mod participant;
+pub mod push;
+pub mod reclaim;
+pub mod recover;
+pub mod words;
+
+use crate::file::layout::{Layout, UNIT, cell, cursor, group, slot};
+use crate::file::region::Region;
+use crate::sync::{AtomicPair, AtomicU32, AtomicU64, Ordering};
+use words::{Entry, EntryState, Extent, Frontier, Owner, Publish, Reap, Size, Tail, Unit};
+
+/// The file says something that no run of the protocol writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// The position at which it was found.
+    pub position: u64,
+}
+
+/// Where the bytes of a message are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub offset: usize,
+    pub len: usize,
+}
+
+/// A region and the numbers that it takes to find one's way in it.
+pub struct Ring {
+    region: Region,
+    layout: Layout,
+    lap_shift: u32,
+    inline_len: usize,
+    /// Units of the data ring.
+    units: u64,
+    max_len: usize,
+}
+
+impl Ring {
+    /// A ring over a region of at least the layout's length.
+    pub fn new(region: Region, layout: Layout) -> Ring {
+        Ring {
+            lap_shift: layout.geometry.cells.trailing_zeros(),
+            inline_len: layout.inline_len(),
+            units: layout.geometry.data_bytes / UNIT as u64,
+            max_len: layout.max_len(),
+            region,
+            layout,
+        }
+    }
+
+    /// Writes the words of an empty ring whose first message will have this position and begin at this unit. The region is zeroed and nobody shares it yet.
+    pub fn format(&self, first_position: u64, first_unit: u64, ticketed: bool) {
+        let unit = Unit::new(first_unit);
+        self.tail_pair().init(
+            Tail {
+                position: first_position,
+                unit,
+                closed: false,
+                owner: Owner::NOBODY,
+            }
+            .pack(),
+        );
+        self.reap_pair().init(
+            Reap {
+                position: first_position,
+                unit,
+                version: 0,
+            }
+            .pack(),
+        );
+        self.commit().store(first_position, Ordering::Relaxed);
+        self.next_attachment().store(1, Ordering::Relaxed);
+        let default = self.group(0);
+        default.frontier_pair().init(
+            Frontier {
+                tenancy: 1,
+                position: first_position,
+            }
+            .pack(),
+        );
+        default.head().store(first_position, Ordering::Relaxed);
+        default.walk().store(first_position, Ordering::Relaxed);
+        default.state().store(
+            Entry {
+                state: EntryState::Ready,
+                ticketed,
+                name: 0,
+                tenancy: 1,
+            }
+            .pack(),
+            Ordering::Relaxed,
+        );
+    }
+
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The number of cells.
+    #[inline]
+    pub fn cells(&self) -> u64 {
+        self.layout.geometry.cells
+    }
+
+    /// The longest message.
+    pub fn max_len(&self) -> usize {
+        self.max_len
+    }
+
+    /// The most cells of one reservation or claim.
+    pub fn max_batch(&self) -> usize {
+        words::MAX_BATCH.min(self.cells() as usize)
+    }
+
+    /// How often the ring had been gone round before this position.
+    #[inline]
+    fn lap(&self, position: u64) -> u64 {
+        position >> self.lap_shift
+    }
+
+    #[inline]
+    fn index(&self, position: u64) -> usize {
+        (position & (self.cells() - 1)) as usize
+    }
+
+    fn tail_pair(&self) -> &AtomicPair {
+        self.region.pair(cursor::TAIL)
+    }
+
+    /// The tail. T1: acquire, pairs with T2.
+    #[inline]
+    pub fn tail(&self) -> Tail {
+        Tail::unpack(self.tail_pair().load(Ordering::Acquire))
+    }
+
+    fn reap_pair(&self) -> &AtomicPair {
+        self.region.pair(cursor::REAP)
+    }
+
+    /// The reap cursor. R1: acquire, pairs with R2.
+    #[inline]
+    pub fn reaped(&self) -> Reap {
+        Reap::unpack(self.reap_pair().load(Ordering::Acquire))
+    }
+
+    fn commit(&self) -> &AtomicU64 {
+        self.region.word(cursor::COMMIT)
+    }
+
+    /// Everything below this is published: a lower bound.
+    pub fn committed(&self) -> u64 {
+        self.commit().load(Ordering::Acquire)
+    }
+
+    /// Says that everything below `position` is published.
+    fn commit_to(&self, position: u64) {
+        if self.commit().load(Ordering::Relaxed) < position {
+            self.commit().fetch_max(position, Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn parked(&self) -> &AtomicU64 {
+        self.region.word(cursor::PARKED)
+    }
+
+    /// The word and bit that say that a participant sleeps.
+    pub(crate) fn asleep(&self, owner: Owner) -> (&AtomicU64, u64) {
+        let word = self.region.word(cursor::ASLEEP + 8 * (owner.0 as usize / 64));
+        (word, 1 << (owner.0 % 64))
+    }
+
+    /// The words of all such bits.
+    pub(crate) fn asleep_words(&self) -> impl Iterator<Item = &AtomicU64> {
+        (0..=self.participants() / 64).map(|i| self.region.word(cursor::ASLEEP + 8 * i))
+    }
+
+    /// When a sleeper last looked after all, in milliseconds of the clock that does not step.
+    pub(crate) fn looked(&self) -> &AtomicU64 {
+        self.region.word(cursor::LOOKED)
+    }
+
+    pub(crate) fn producers_futex(&self) -> &AtomicU32 {
+        self.region.half(cursor::PRODUCERS_FUTEX)
+    }
+
+    /// The number that the next attachment will draw.
+    pub fn next_attachment(&self) -> &AtomicU64 {
+        self.region.word(cursor::NEXT_ATTACHMENT)
+    }
+
+    /// How many group entries there are.
+    pub fn entries(&self) -> usize {
+        self.layout.geometry.groups as usize + 1
+    }
+
+    #[inline]
+    pub fn group(&self, entry: usize) -> Group<'_> {
+        Group {
+            ring: self,
+            at: self.layout.groups + entry * group::LEN,
+            claims: self.layout.claims + entry * self.layout.claims_stride,
+        }
+    }
+
+    /// How many participants there is room for.
+    pub fn participants(&self) -> usize {
+        self.layout.geometry.participants as usize
+    }
+
+    #[inline]
+    pub fn slot(&self, owner: Owner) -> Slot<'_> {
+        Slot {
+            ring: self,
+            at: self.layout.slots + owner.0 as usize * slot::LEN,
+        }
+    }
+
+    #[inline]
+    fn cell(&self, position: u64) -> Cell<'_> {
+        Cell {
+            ring: self,
+            at: self.layout.cells
+                + self.index(position) * self.layout.geometry.cell_size as usize,
+        }
+    }
+
+    /// The publish word of a position's cell, if it is published at that position. P2: acquire, pairs with P1.
+    #[inline]
+    pub fn published(&self, position: u64) -> Option<Publish> {
+        let word = self.cell(position).load();
+        word.is_at(self.lap(position)).then_some(word)
+    }
+
+    /// Where a message of `len` bytes goes that is reserved with the data ring at `unit`, and where the ring stands afterwards.
+    #[inline]
+    fn place(&self, unit: Unit, len: usize) -> (Extent, Unit) {
+        if len <= self.inline_len {
+            return (Extent { unit, inline: true }, unit);
+        }
+        let needed = len.div_ceil(UNIT) as u64;
+        let left = self.units - (unit.get() & (self.units - 1));
+        let start = if needed > left { unit.plus(left) } else { unit };
+        let extent = Extent {
+            unit: start,
+            inline: false,
+        };
+        (extent, start.plus(needed))
+    }
+
+    /// The bytes of a message whose cell says `extent` and `len`, if they lie where a message can lie.
+    #[inline]
+    fn span(&self, cell: &Cell<'_>, extent: Extent, len: usize) -> Option<Span> {
+        if extent.inline {
+            return (len <= self.inline_len).then_some(Span {
+                offset: cell.at + cell::INLINE,
+                len,
+            });
+        }
+        let start = (extent.unit.get() & (self.units - 1)) as usize * UNIT;
+        let data_bytes = self.layout.geometry.data_bytes as usize;
+        (len <= data_bytes - start).then_some(Span {
+            offset: self.layout.data + start,
+            len,
+        })
+    }
+
+    /// Where the message of a claimed position is. The claim's acquire of the publish word (E1) is what makes these relaxed loads see it.
+    #[inline]
+    pub fn message(&self, position: u64) -> Result<Span, Damaged> {
+        let cell = self.cell(position);
+        let extent = Extent::unpack(cell.extent().load(Ordering::Relaxed));
+        let size = Size::unpack(cell.size().load(Ordering::Relaxed));
+        self.span(&cell, extent, size.len as usize)
+            .ok_or(Damaged { position })
+    }
+
+    /// Whether this entry is a group whose frontier holds space.
+    pub fn is_group(&self, entry: usize) -> bool {
+        self.group(entry).entry().state == EntryState::Ready
+    }
+}
+
+/// A cell of the ring.
+struct Cell<'a> {
+    ring: &'a Ring,
+    at: usize,
+}
+
+impl<'a> Cell<'a> {
+    #[inline]
+    fn publish(&self) -> &'a AtomicU64 {
+        self.ring.region.word(self.at + cell::PUBLISH)
+    }
+
+    #[inline]
+    fn load(&self) -> Publish {
+        Publish(self.publish().load(Ordering::Acquire))
+    }
+
+    #[inline]
+    fn size(&self) -> &'a AtomicU64 {
+        self.ring.region.word(self.at + cell::SIZE)
+    }
+
+    #[inline]
+    fn extent(&self) -> &'a AtomicU64 {
+        self.ring.region.word(self.at + cell::EXTENT)
+    }
+}
+
+/// An entry of a consumer group: its cursors and its claim words.
+#[derive(Clone, Copy)]
+pub struct Group<'a> {
+    ring: &'a Ring,
+    at: usize,
+    claims: usize,
+}
+
+impl<'a> Group<'a> {
+    fn state(&self) -> &'a AtomicU64 {
+        self.ring.region.word(self.at + group::STATE)
+    }
+
+    /// What the entry is.
+    pub fn entry(&self) -> Entry {
+        Entry::unpack(self.state().load(Ordering::Acquire))
+    }
+
+    fn redo(&self) -> &'a AtomicU64 {
+        self.ring.region.word(self.at + group::REDO)
+    }
+
+    #[inline]
+    fn head(&self) -> &'a AtomicU64 {
+        self.ring.region.word(self.at + group::HEAD)
+    }
+
+    fn walk(&self) -> &'a AtomicU64 {
+        self.ring.region.word(self.at + group::WALK)
+    }
+
+    fn frontier_pair(&self) -> &'a AtomicPair {
+        self.ring.region.pair(self.at + group::FRONTIER)
+    }
+
+    /// Everything below it is done. F3: acquire, pairs with F2.
+    #[inline]
+    pub fn frontier(&self) -> Frontier {
+        Frontier::unpack(self.frontier_pair().load(Ordering::Acquire))
+    }
+
+    pub(crate) fn futex(&self) -> &'a AtomicU32 {
+        self.ring.region.half(self.at + group::FUTEX)
+    }
+
+    #[inline]
+    fn claim(&self, position: u64) -> &'a AtomicU64 {
+        self.ring
+            .region
+            .word(self.claims + 8 * self.ring.index(position))
+    }
+
+    /// The tag of a position's claim word in this tenancy.
+    #[inline]
+    fn tag(&self, position: u64, tenancy: u64) -> u64 {
+        self.ring.lap(position).wrapping_add(tenancy)
+    }
+}
+
+/// A participant's slot.
+#[derive(Clone, Copy)]
+pub struct Slot<'a> {
+    ring: &'a Ring,
+    at: usize,
+}
+
+impl<'a> Slot<'a> {
+    #[inline]
+    fn word(&self, offset: usize) -> &'a AtomicU64 {
+        self.ring.region.word(self.at + offset)
+    }
+
+    /// The attachment that has it; 0 if nobody.
+    pub fn attachment(&self) -> &'a AtomicU64 {
+        self.word(slot::ATTACHMENT)
+    }
+
+    /// Writes an announcement. Its second word goes first: with the old first word it says nothing.
+    #[inline]
+    fn announce(&self, position_at: usize, word_at: usize, position: u64, word: u64) {
+        // I1, I2: release, so that whoever sees a live slot's announcement sees what its owner did before (E3).
+        self.word(word_at).store(word, Ordering::Release);
+        self.word(position_at).store(position, Ordering::Release);
+    }
+
+    /// Reads an announcement of a slot that may be writing it. Equal check bits say that both words belong together.
+    fn announcement(&self, position_at: usize, word_at: usize) -> (u64, u64) {
+        let position = self.word(position_at).load(Ordering::Acquire);
+        let word = self.word(word_at).load(Ordering::Acquire);
+        (position, word)
+    }
+}

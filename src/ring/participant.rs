@@ -1,0 +1,57 @@
+//! Slots: who takes part, on behalf of which attachment.
+
+use super::words::{Binding, Owner, SILENT};
+use super::{Ring, Slot};
+use crate::file::layout::slot;
+use crate::sync::Ordering;
+
+/// Takes a free slot for an attachment; `None` if all are taken.
+pub fn attach(ring: &Ring, attachment: u64, binding: Binding) -> Option<Owner> {
+    (0..ring.participants()).find_map(|i| {
+        let owner = Owner(i as u16);
+        let slot = ring.slot(owner);
+        // Acquire, pairs with the release that freed the slot (E8): what was owed by it is settled.
+        slot.attachment()
+            .compare_exchange(0, attachment, Ordering::AcqRel, Ordering::Relaxed)
+            .ok()?;
+        // What an earlier owner announced is true and settled; until it is cleared, nobody can make anything of it.
+        slot.word(slot::INTENT).store(SILENT, Ordering::Release);
+        slot.word(slot::CLAIM).store(SILENT, Ordering::Release);
+        slot.word(slot::BINDING).store(binding.pack(), Ordering::Release);
+        Some(owner)
+    })
+}
+
+/// Frees a slot whose owner holds nothing any more.
+pub fn detach(ring: &Ring, owner: Owner) {
+    let slot = ring.slot(owner);
+    slot.word(slot::INTENT).store(SILENT, Ordering::Release);
+    slot.word(slot::CLAIM).store(SILENT, Ordering::Release);
+    slot.word(slot::BINDING).store(Binding::None.pack(), Ordering::Release);
+    slot.attachment().store(0, Ordering::Release); // E8
+}
+
+impl Slot<'_> {
+    /// Says who it is and since when (nanoseconds since 1970), for people and for the second question about the dead.
+    #[cfg(not(ringfile_loom))]
+    pub fn describe(&self, who: crate::sys::process::Identity, since: u64) {
+        self.word(slot::PID).store(who.pid, Ordering::Relaxed);
+        self.word(slot::STARTED).store(who.started, Ordering::Relaxed);
+        self.word(slot::PID_NAMESPACE).store(who.namespace, Ordering::Relaxed);
+        self.word(slot::SINCE).store(since, Ordering::Relaxed);
+    }
+
+    /// The process, and since when, as it described itself.
+    #[cfg(not(ringfile_loom))]
+    pub fn description(&self) -> (u64, u64) {
+        (
+            self.word(slot::PID).load(Ordering::Relaxed),
+            self.word(slot::SINCE).load(Ordering::Relaxed),
+        )
+    }
+
+    /// What the participant is for.
+    pub fn binding(&self) -> Binding {
+        Binding::unpack(self.word(slot::BINDING).load(Ordering::Acquire))
+    }
+}

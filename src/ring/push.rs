@@ -1,0 +1,237 @@
+//! Producers: announce, reserve, write, publish.
+
+use super::words::{Extent, Intent, Kind, Link, Owner, Publish, Reap, Size, Tail, Unit};
+use super::{Damaged, Ring, Span, reclaim};
+use crate::file::layout::{UNIT, slot};
+use crate::sync::Ordering;
+
+/// A producer as the protocol sees it.
+#[derive(Debug)]
+pub struct Pusher {
+    owner: Owner,
+    /// `reap` as last seen. It may be behind, never ahead of any tail read later.
+    reap: Reap,
+}
+
+/// Cells that belong to one producer and are not published yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    pub first: u64,
+    pub cells: u64,
+    /// Where its data begins, and where the next reservation's will.
+    unit: Unit,
+    end: Unit,
+    prev: Owner,
+}
+
+/// The next message of a reservation to be staged.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage {
+    position: u64,
+    unit: Unit,
+}
+
+/// Why nothing was reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    Full,
+    Closed,
+    Damaged(Damaged),
+}
+
+impl Pusher {
+    pub fn new(ring: &Ring, owner: Owner) -> Pusher {
+        Pusher {
+            owner,
+            reap: ring.reaped(),
+        }
+    }
+
+    pub fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// Reserves cells and data for `count` messages of the given lengths, which the caller has checked against
+    /// [`Ring::max_len`], [`Ring::max_batch`] and [`Ring::batch_fits`].
+    #[inline]
+    pub fn try_reserve(
+        &mut self,
+        ring: &Ring,
+        count: usize,
+        len: impl Fn(usize) -> usize,
+    ) -> Result<Reserved, NoRoom> {
+        let cells = count as u64;
+        loop {
+            let pair = ring.tail_pair().load(Ordering::Acquire); // T1
+            let tail = Tail::unpack(pair);
+            if tail.closed {
+                return Err(NoRoom::Closed);
+            }
+            let end = (0..count).fold(tail.unit, |unit, i| ring.place(unit, len(i)).1);
+            if !ring.has_room(tail, self.reap, cells, end)
+                && !self.make_room(ring, tail, cells, end)?
+            {
+                continue;
+            }
+            let reserved = Reserved {
+                first: tail.position,
+                cells,
+                unit: tail.unit,
+                end,
+                prev: tail.owner,
+            };
+            let next = Tail {
+                position: tail.position.wrapping_add(cells),
+                unit: end,
+                closed: false,
+                owner: self.owner,
+            };
+            let intent = Intent {
+                cells,
+                prev: tail.owner,
+            };
+            ring.slot(self.owner).announce(
+                slot::INTENT_POSITION,
+                slot::INTENT,
+                tail.position,
+                intent.pack(tail.position),
+            );
+            // T2: release, so that who reads the new tail sees the announcement (E3); acquire, for the next one's evidence.
+            let swapped = ring.tail_pair().compare_exchange(
+                pair,
+                next.pack(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            if swapped.is_ok() {
+                return Ok(reserved);
+            }
+        }
+    }
+
+    /// Looks for room beyond the reap cursor last seen, and makes some. False: the tail has moved, look again.
+    #[cold]
+    fn make_room(&mut self, ring: &Ring, tail: Tail, cells: u64, end: Unit) -> Result<bool, NoRoom> {
+        loop {
+            self.reap = ring.reaped();
+            // A cursor beyond the tail was reached by others since: the tail is old, not the ring full (P1).
+            if self.reap.position > tail.position {
+                return Ok(false);
+            }
+            if ring.has_room(tail, self.reap, cells, end) {
+                return Ok(true);
+            }
+            let progress = reclaim::pass(ring).map_err(NoRoom::Damaged)?;
+            if !progress {
+                let unmoved = ring.tail() == tail;
+                return if unmoved { Err(NoRoom::Full) } else { Ok(false) };
+            }
+        }
+    }
+
+    /// Publishes a reservation, as messages or, with another kind, as what readers step over.
+    #[inline]
+    pub fn publish(&self, ring: &Ring, reserved: &Reserved, kind: Kind) {
+        for distance in (0..reserved.cells).rev() {
+            let position = reserved.first.wrapping_add(distance);
+            let link = match distance {
+                0 => Link::First(reserved.prev),
+                _ => Link::Behind(distance),
+            };
+            let word = Publish::new(ring.lap(position), link, kind);
+            // P1: release, pairs with P2 (E1). Last to first: nobody passes an unpublished first cell, so a batch is whole or nothing.
+            ring.cell(position).publish().store(word.0, Ordering::Release);
+        }
+    }
+}
+
+impl Reserved {
+    /// Where to begin staging.
+    pub fn stage(&self) -> Stage {
+        Stage {
+            position: self.first,
+            unit: self.unit,
+        }
+    }
+}
+
+impl Stage {
+    /// Says in the next cell of `reserved` how long its message is and where it lies; `None` if it does not fit what was reserved.
+    #[inline]
+    pub fn message(&mut self, ring: &Ring, reserved: &Reserved, len: usize) -> Option<Span> {
+        let (extent, next) = ring.place(self.unit, len);
+        if next.since(reserved.unit) > reserved.end.since(reserved.unit)
+            || self.position.wrapping_sub(reserved.first) >= reserved.cells
+        {
+            return None;
+        }
+        let span = ring.stage(self.position, extent, len);
+        self.unit = next;
+        self.position = self.position.wrapping_add(1);
+        Some(span)
+    }
+}
+
+impl Ring {
+    /// Turns the closed bit: in the tail itself, so that no push succeeds after somebody was told `Closed`.
+    pub fn set_closed(&self, closed: bool) {
+        let mut seen = self.tail_pair().load(Ordering::Acquire);
+        loop {
+            let tail = Tail::unpack(seen);
+            if tail.closed == closed {
+                return;
+            }
+            let next = Tail { closed, ..tail }.pack();
+            match self.tail_pair().compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Whether `cells` cells and the data up to `end` are free, as far as `reap` says.
+    #[inline]
+    fn has_room(&self, tail: Tail, reap: Reap, cells: u64, end: Unit) -> bool {
+        // Nothing is in use where reap has reached this tail, whatever its unit: the swap of the tail will prove that it had not moved.
+        let used = if reap.position == tail.position {
+            0
+        } else {
+            tail.unit.since(reap.unit)
+        };
+        tail.position.wrapping_sub(reap.position).saturating_add(cells) <= self.cells()
+            && used + end.since(tail.unit) <= self.units
+    }
+
+    /// Whether another producer may find room: a guess, for sleepers.
+    pub fn has_free_cell(&self) -> bool {
+        self.tail().position.wrapping_sub(self.reaped().position) < self.cells()
+    }
+
+    /// Whether messages of these lengths fit an empty ring in one piece, wherever it begins: their sum and the longest, for the padding.
+    pub fn batch_fits(&self, lens: impl Iterator<Item = usize>) -> bool {
+        let units = |len: usize| if len <= self.inline_len { 0 } else { len.div_ceil(UNIT) as u64 };
+        let (sum, longest) = lens.fold((0u64, 0), |(sum, longest), len| {
+            (sum.saturating_add(units(len)), units(len).max(longest))
+        });
+        sum.saturating_add(longest) <= self.units
+    }
+
+    #[inline]
+    fn stage(&self, position: u64, extent: Extent, len: usize) -> Span {
+        let cell = self.cell(position);
+        cell.extent().store(extent.pack(), Ordering::Relaxed);
+        self.set_len(position, len);
+        self.span(&cell, extent, len)
+            .expect("a reserved message lies inside the ring")
+    }
+
+    /// Says how long a staged message is: what was reserved for it, or less.
+    #[inline]
+    pub fn set_len(&self, position: u64, len: usize) {
+        let size = Size {
+            len: len as u32,
+            checksum: 0,
+        };
+        self.cell(position).size().store(size.pack(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,195 @@
+//! Settling what the dead owe: their reservations become VOID, their claims are put back, their slots come free.
+//!
+//! Many may do it at once and any of them may be killed in it: every step is an exact swap, and the slot is freed last.
+
+use super::words::{Claim, ClaimIntent, Intent, Kind, Link, Owner, Publish};
+use super::{Ring, Slot};
+use crate::file::layout::slot;
+use crate::sync::Ordering;
+
+/// What one recovery settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Slots that were freed.
+    pub participants: u64,
+    /// Reserved cells that will never be published.
+    pub voided: u64,
+    /// Messages that will be delivered again.
+    pub put_back: u64,
+}
+
+impl Settled {
+    /// Whether there was nothing to do.
+    pub fn is_nothing(&self) -> bool {
+        *self == Settled::default()
+    }
+}
+
+/// Settles every slot whose attachment `is_dead` says is gone. The kernel's word alone may make it say so.
+pub fn recover(ring: &Ring, mut is_dead: impl FnMut(u64) -> bool) -> Settled {
+    let mut settled = Settled::default();
+    for i in 0..ring.participants() {
+        let owner = Owner(i as u16);
+        let slot = ring.slot(owner);
+        let attachment = slot.attachment().load(Ordering::Acquire);
+        if attachment == 0 || !is_dead(attachment) {
+            continue;
+        }
+        let dead = Dead {
+            ring,
+            slot,
+            owner,
+            attachment,
+        };
+        settled.voided += dead.void_reservation();
+        settled.put_back += dead.put_back_claim();
+        let (word, bit) = ring.asleep(owner);
+        word.fetch_and(!bit, Ordering::Relaxed);
+        // Last, and exactly: a number is never used again, so this frees the dead one's tenancy or nothing (E8).
+        let freed = slot.attachment().compare_exchange(
+            attachment,
+            0,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        settled.participants += u64::from(freed.is_ok());
+    }
+    settled
+}
+
+/// A slot in the tenancy of an attachment that is gone.
+struct Dead<'a> {
+    ring: &'a Ring,
+    slot: Slot<'a>,
+    owner: Owner,
+    attachment: u64,
+}
+
+impl Dead<'_> {
+    /// Whether what was read of the slot, and of words that name it, was written by the dead one or before: its number is still there.
+    fn still_has_the_slot(&self) -> bool {
+        self.slot.attachment().load(Ordering::Acquire) == self.attachment
+    }
+
+    /// Turns a reservation that it won and did not publish into VOID. Returns how many cells that were.
+    fn void_reservation(&self) -> u64 {
+        let (first, word) = self.slot.announcement(slot::INTENT_POSITION, slot::INTENT);
+        let Some(Intent { cells, prev }) = Intent::unpack(first, word) else {
+            return 0;
+        };
+        let end = first.wrapping_add(cells);
+        if owner_at(self.ring, end) != Some(self.owner) || !self.still_has_the_slot() {
+            return 0;
+        }
+        // Published is what has a published first cell; a lap later, only what was published before.
+        if self.ring.published(first).is_some() || self.ring.reaped().position > first {
+            return 0;
+        }
+        let mut voided = 0;
+        for distance in (0..cells).rev() {
+            let at = first.wrapping_add(distance);
+            let link = match distance {
+                0 => Link::First(prev),
+                _ => Link::Behind(distance),
+            };
+            voided += u64::from(self.void(at, link));
+        }
+        voided
+    }
+
+    /// One cell, exactly from the word that is there.
+    fn void(&self, at: u64, link: Link) -> bool {
+        let lap = self.ring.lap(at);
+        let cell = self.ring.cell(at);
+        let seen = cell.load();
+        let kind = match (seen.is_at(lap), seen.kind()) {
+            (true, Kind::Skip | Kind::Void) => return false,
+            // The part of a batch that was published already: its extent is known.
+            (true, _) => Kind::Skip,
+            (false, _) => Kind::Void,
+        };
+        // Read after the word: if the cell was not given back to producers, the word is not from a later lap.
+        if self.ring.reaped().position > at {
+            return false;
+        }
+        let word = Publish::new(lap, link, kind);
+        cell.publish()
+            .compare_exchange(seen.0, word.0, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Puts back what it had claimed. Returns how many messages that were.
+    fn put_back_claim(&self) -> u64 {
+        let (first, word) = self.slot.announcement(slot::CLAIM_POSITION, slot::CLAIM);
+        let Some(ClaimIntent { cells, entry }) = ClaimIntent::unpack(first, word) else {
+            return 0;
+        };
+        if usize::from(entry) >= self.ring.entries() || !self.still_has_the_slot() {
+            return 0;
+        }
+        let group = self.ring.group(entry.into());
+        let tenancy = group.frontier().tenancy;
+        let mut put_back = 0;
+        // From the last: an interval that was being split has a later word that names the owner as well.
+        for distance in (0..cells).rev() {
+            let at = first.wrapping_add(distance);
+            let seen = Claim(group.claim(at).load(Ordering::Acquire));
+            if !seen.is_at(group.tag(at, tenancy)) || !seen.held_by(self.owner) {
+                continue;
+            }
+            for behind in (1..seen.cells()).rev() {
+                let at = at.wrapping_add(behind);
+                let interior = Claim(group.claim(at).load(Ordering::Acquire));
+                let tag = group.tag(at, tenancy);
+                // A word of this lap was written when the interval was being split: it says already what became of it.
+                if !interior.is_at(tag) {
+                    let word = self.ring.put_back(at, tag, 1);
+                    put_back += self.settle(&group, at, interior, word);
+                }
+            }
+            let tag = group.tag(at, tenancy);
+            let word = self.ring.put_back(at, tag, seen.deliveries());
+            put_back += self.settle(&group, at, seen, word);
+        }
+        // Whether or not anything was found: an earlier recoverer, or the dead one itself, may have died before its own.
+        group.announce_redo();
+        put_back
+    }
+
+    /// Exactly from the word that was seen, which was there while the dead one had the slot. Returns 1 for a message.
+    fn settle(&self, group: &super::Group<'_>, at: u64, seen: Claim, word: Claim) -> u64 {
+        // Read after the word: if the group is not done with the position, the word is not from a later lap.
+        if group.frontier().position > at || !self.still_has_the_slot() {
+            return 0;
+        }
+        let settled = group.claim(at).compare_exchange(
+            seen.0,
+            word.0,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        u64::from(settled.is_ok() && word.state() == super::words::State::Redo)
+    }
+}
+
+/// Who made the reservation that ends at `boundary`. In this order: whoever moved the tail on from there announced it first, and
+/// published it before announcing anything else (E3).
+fn owner_at(ring: &Ring, boundary: u64) -> Option<Owner> {
+    let tail = ring.tail();
+    if tail.position == boundary {
+        return Some(tail.owner);
+    }
+    if tail.position < boundary {
+        return None;
+    }
+    let announced = (0..ring.participants()).find_map(|i| {
+        let slot = ring.slot(Owner(i as u16));
+        let (position, word) = slot.announcement(slot::INTENT_POSITION, slot::INTENT);
+        let intent = Intent::unpack(position, word)?;
+        (position == boundary).then_some(intent.prev)
+    });
+    announced.or_else(|| match ring.published(boundary)?.link() {
+        Link::First(owner) => Some(owner),
+        Link::Behind(_) => None,
+    })
+}

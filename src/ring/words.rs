@@ -1,0 +1,503 @@
+//! What the 64 bits of each shared word mean.
+//!
+//! Every packed word is built and taken apart here, and nowhere else is a mask or a shift. `docs/protocol.md`, section 2, says why the fields are as wide as they are.
+
+use crate::sync::Pair;
+
+/// The bits `width` from `shift` of a word.
+const fn field(word: u64, shift: u32, width: u32) -> u64 {
+    (word >> shift) & ((1 << width) - 1)
+}
+
+/// `value` as such a field; what does not fit is cut off.
+const fn at(value: u64, shift: u32, width: u32) -> u64 {
+    (value & ((1 << width) - 1)) << shift
+}
+
+/// The most cells that one reservation or claim may take.
+pub const MAX_BATCH: usize = 1024;
+
+/// A participant's slot, as words name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Owner(pub u16);
+
+impl Owner {
+    /// No slot: the owner of what was never reserved.
+    pub const NOBODY: Owner = Owner(OWNER_NOBODY as u16);
+}
+
+const OWNER_NOBODY: u64 = (1 << OWNER_BITS) - 1;
+const OWNER_BITS: u32 = 11;
+
+/// An offset into the data ring in units since the queue's birth, modulo 2^42.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unit(u64);
+
+impl Unit {
+    const BITS: u32 = 42;
+
+    pub const fn new(units: u64) -> Unit {
+        Unit(at(units, 0, Self::BITS))
+    }
+
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    pub const fn plus(self, units: u64) -> Unit {
+        Unit::new(self.0.wrapping_add(units))
+    }
+
+    /// How many units lie between `earlier` and this.
+    pub const fn since(self, earlier: Unit) -> u64 {
+        at(self.0.wrapping_sub(earlier.0), 0, Self::BITS)
+    }
+}
+
+/// Where the next reservation begins. hi: `position:64`, lo: `unit:42 | closed:1 | owner:16 | 0:5`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    pub position: u64,
+    pub unit: Unit,
+    pub closed: bool,
+    /// Who made the reservation that ends here: the evidence for recovery.
+    pub owner: Owner,
+}
+
+impl Tail {
+    pub fn pack(self) -> Pair {
+        Pair {
+            hi: self.position,
+            lo: at(self.unit.0, 22, 42) | at(self.closed as u64, 21, 1) | at(self.owner.0 as u64, 5, 16),
+        }
+    }
+
+    pub fn unpack(pair: Pair) -> Tail {
+        Tail {
+            position: pair.hi,
+            unit: Unit(field(pair.lo, 22, 42)),
+            closed: field(pair.lo, 21, 1) != 0,
+            owner: Owner(field(pair.lo, 5, 16) as u16),
+        }
+    }
+}
+
+/// Below this all cells and bytes may be written again. hi: `position:64`, lo: `unit:42 | version:22`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reap {
+    pub position: u64,
+    pub unit: Unit,
+    /// Rises when a group is created: a reclaimer that did not know the group fails.
+    pub version: u32,
+}
+
+impl Reap {
+    pub fn pack(self) -> Pair {
+        Pair {
+            hi: self.position,
+            lo: at(self.unit.0, 22, 42) | at(self.version as u64, 0, 22),
+        }
+    }
+
+    pub fn unpack(pair: Pair) -> Reap {
+        Reap {
+            position: pair.hi,
+            unit: Unit(field(pair.lo, 22, 42)),
+            version: field(pair.lo, 0, 22) as u32,
+        }
+    }
+}
+
+/// Below `position` a group is done with everything. hi: `tenancy:64`, lo: `position:64`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frontier {
+    /// How often the entry was given out: it never returns, where a position may after a rewind.
+    pub tenancy: u64,
+    pub position: u64,
+}
+
+impl Frontier {
+    pub fn pack(self) -> Pair {
+        Pair {
+            hi: self.tenancy,
+            lo: self.position,
+        }
+    }
+
+    pub fn unpack(pair: Pair) -> Frontier {
+        Frontier {
+            tenancy: pair.hi,
+            position: pair.lo,
+        }
+    }
+}
+
+/// What a published cell is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Never published.
+    None,
+    /// A message.
+    Ready,
+    /// A reservation without a message; its extent is known.
+    Skip,
+    /// A reservation of the dead; its extent is not known.
+    Void,
+}
+
+/// How a cell belongs to its reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Its first cell; the reservation before it was this slot's.
+    First(Owner),
+    /// So many cells behind the first.
+    Behind(u64),
+}
+
+impl Link {
+    const BEHIND: u64 = 1 << 15;
+
+    const fn pack(self) -> u64 {
+        match self {
+            Link::First(owner) => owner.0 as u64,
+            Link::Behind(distance) => Self::BEHIND | distance,
+        }
+    }
+
+    const fn unpack(bits: u64) -> Link {
+        if bits & Self::BEHIND == 0 {
+            Link::First(Owner(bits as u16))
+        } else {
+            Link::Behind(bits & !Self::BEHIND)
+        }
+    }
+}
+
+/// The publish word of a cell: `lap:46 | link:16 | kind:2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publish(pub u64);
+
+impl Publish {
+    pub const fn new(lap: u64, link: Link, kind: Kind) -> Publish {
+        let kind = match kind {
+            Kind::None => 0,
+            Kind::Ready => 1,
+            Kind::Skip => 2,
+            Kind::Void => 3,
+        };
+        Publish(at(lap, 18, 46) | at(link.pack(), 2, 16) | kind)
+    }
+
+    /// Whether the cell is published for the position of this lap.
+    #[inline]
+    pub const fn is_at(self, lap: u64) -> bool {
+        field(self.0, 18, 46) == at(lap, 0, 46) && field(self.0, 0, 2) != 0
+    }
+
+    #[inline]
+    pub const fn kind(self) -> Kind {
+        match field(self.0, 0, 2) {
+            0 => Kind::None,
+            1 => Kind::Ready,
+            2 => Kind::Skip,
+            _ => Kind::Void,
+        }
+    }
+
+    pub const fn link(self) -> Link {
+        Link::unpack(field(self.0, 2, 16))
+    }
+}
+
+/// Length and checksum of a message: `length:32 | checksum:32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    pub len: u32,
+    pub checksum: u32,
+}
+
+impl Size {
+    pub const fn pack(self) -> u64 {
+        at(self.len as u64, 32, 32) | self.checksum as u64
+    }
+
+    pub const fn unpack(word: u64) -> Size {
+        Size {
+            len: field(word, 32, 32) as u32,
+            checksum: field(word, 0, 32) as u32,
+        }
+    }
+}
+
+/// Where a message's bytes are: `unit:42 | inline:1 | checksummed:1 | 0:20`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Where its data begins; for an inline message, where it would.
+    pub unit: Unit,
+    /// In the cell itself.
+    pub inline: bool,
+}
+
+impl Extent {
+    pub const fn pack(self) -> u64 {
+        at(self.unit.0, 22, 42) | at(self.inline as u64, 21, 1)
+    }
+
+    pub const fn unpack(word: u64) -> Extent {
+        Extent {
+            unit: Unit(field(word, 22, 42)),
+            inline: field(word, 21, 1) != 0,
+        }
+    }
+}
+
+/// What became of a position in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nobody ever claimed in this word.
+    Free,
+    /// Claimed, with the cells behind it: `count` is their number less one.
+    Claim,
+    /// Finished: `count` as for a claim.
+    Done,
+    /// Put back after `count` deliveries.
+    Redo,
+    /// Claimed again: this is delivery number `count`.
+    Reclaim,
+    /// Set aside in the ring of dead letters.
+    Dead,
+}
+
+/// The claim word of a cell in a group: `tag:40 | owner:11 | count:10 | state:3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim(pub u64);
+
+impl Claim {
+    const COUNTS: u64 = 1 << 10;
+
+    const fn pack(tag: u64, owner: Owner, count: u64, state: State) -> Claim {
+        let state = match state {
+            State::Free => 0,
+            State::Claim => 1,
+            State::Done => 2,
+            State::Redo => 3,
+            State::Reclaim => 4,
+            State::Dead => 5,
+        };
+        Claim(at(tag, 24, 40) | at(owner.0 as u64, 13, OWNER_BITS) | at(count, 3, 10) | state)
+    }
+
+    /// `{ owner, state: Claim, cells }`
+    #[inline]
+    pub const fn held(tag: u64, owner: Owner, cells: u64) -> Claim {
+        Claim::pack(tag, owner, cells - 1, State::Claim)
+    }
+
+    /// `{ owner, state: Done, cells }`
+    #[inline]
+    pub const fn done(tag: u64, owner: Owner, cells: u64) -> Claim {
+        Claim::pack(tag, owner, cells - 1, State::Done)
+    }
+
+    /// `{ nobody, state: Redo, deliveries }`
+    pub const fn redo(tag: u64, deliveries: u64) -> Claim {
+        Claim::pack(tag, Owner::NOBODY, deliveries, State::Redo)
+    }
+
+    /// `{ owner, state: Reclaim, deliveries + 1 }` of a word in state Redo.
+    pub const fn reclaimed(self, owner: Owner) -> Claim {
+        // From the last count back to the middle: it must change, or a stale swap could succeed.
+        let next = match self.count() + 1 {
+            Self::COUNTS => Self::COUNTS / 2,
+            next => next,
+        };
+        Claim::pack(self.tag(), owner, next, State::Reclaim)
+    }
+
+    #[inline]
+    pub const fn tag(self) -> u64 {
+        field(self.0, 24, 40)
+    }
+
+    #[inline]
+    pub const fn state(self) -> State {
+        match field(self.0, 0, 3) {
+            0 => State::Free,
+            1 => State::Claim,
+            2 => State::Done,
+            3 => State::Redo,
+            4 => State::Reclaim,
+            _ => State::Dead,
+        }
+    }
+
+    /// Whether the word speaks of this lap and tenancy.
+    #[inline]
+    pub const fn is_at(self, tag: u64) -> bool {
+        self.tag() == at(tag, 0, 40) && field(self.0, 0, 3) != 0
+    }
+
+    pub const fn owner(self) -> Owner {
+        Owner(field(self.0, 13, OWNER_BITS) as u16)
+    }
+
+    pub const fn count(self) -> u64 {
+        field(self.0, 3, 10)
+    }
+
+    /// How many cells the chain steps over: those of the interval, else one.
+    #[inline]
+    pub const fn cells(self) -> u64 {
+        match self.state() {
+            State::Claim | State::Done => self.count() + 1,
+            _ => 1,
+        }
+    }
+
+    /// Whether somebody holds it, and who.
+    pub const fn held_by(self, owner: Owner) -> bool {
+        matches!(self.state(), State::Claim | State::Reclaim) && self.owner().0 == owner.0
+    }
+
+    /// How often what it holds has been handed out.
+    pub const fn deliveries(self) -> u64 {
+        match self.state() {
+            State::Redo | State::Reclaim => self.count(),
+            _ => 1,
+        }
+    }
+}
+
+/// The second word of an announced reservation: `check:38 | cells:11 | prev:15`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intent {
+    pub cells: u64,
+    /// Who made the reservation before it.
+    pub prev: Owner,
+}
+
+/// The second word of an announced claim: `check:38 | cells:11 | entry:15`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimIntent {
+    pub cells: u64,
+    pub entry: u16,
+}
+
+const fn announce(position: u64, cells: u64, name: u16) -> u64 {
+    at(!position, 26, 38) | at(cells, 15, 11) | at(name as u64, 0, 15)
+}
+
+/// The two low fields, if the check agrees with the position.
+const fn announced(position: u64, word: u64) -> Option<(u64, u16)> {
+    if field(word, 26, 38) == at(!position, 0, 38) {
+        Some((field(word, 15, 11), field(word, 0, 15) as u16))
+    } else {
+        None
+    }
+}
+
+/// An announcement's second word that agrees with no position below 2^38: it says nothing.
+pub const SILENT: u64 = 0;
+
+impl Intent {
+    pub const fn pack(self, position: u64) -> u64 {
+        announce(position, self.cells, self.prev.0)
+    }
+
+    pub const fn unpack(position: u64, word: u64) -> Option<Intent> {
+        match announced(position, word) {
+            Some((cells, prev)) if cells > 0 => Some(Intent {
+                cells,
+                prev: Owner(prev),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl ClaimIntent {
+    pub const fn pack(self, position: u64) -> u64 {
+        announce(position, self.cells, self.entry)
+    }
+
+    pub const fn unpack(position: u64, word: u64) -> Option<ClaimIntent> {
+        match announced(position, word) {
+            Some((cells, entry)) if cells > 0 => Some(ClaimIntent { cells, entry }),
+            _ => None,
+        }
+    }
+}
+
+/// How far a group entry's life has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryState {
+    Free,
+    Ready,
+    /// Being made, draining, or damaged: states of later versions of this crate.
+    Other,
+}
+
+/// The control word of a group entry: `state:8 | ticketed:8 | name:16 | tenancy:32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub state: EntryState,
+    pub ticketed: bool,
+    pub name: u16,
+    pub tenancy: u32,
+}
+
+impl Entry {
+    pub const fn pack(self) -> u64 {
+        let state = match self.state {
+            EntryState::Free => 0,
+            EntryState::Ready => 1,
+            EntryState::Other => 255,
+        };
+        at(state, 56, 8) | at(self.ticketed as u64, 48, 8) | at(self.name as u64, 32, 16) | self.tenancy as u64
+    }
+
+    pub const fn unpack(word: u64) -> Entry {
+        Entry {
+            state: match field(word, 56, 8) {
+                0 => EntryState::Free,
+                1 => EntryState::Ready,
+                _ => EntryState::Other,
+            },
+            ticketed: field(word, 48, 8) != 0,
+            name: field(word, 32, 16) as u16,
+            tenancy: field(word, 0, 32) as u32,
+        }
+    }
+}
+
+/// What a participant is for: `role:8 | 0:8 | entry:16 | tenancy:32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    None,
+    Producer,
+    /// A consumer of this group entry in this tenancy.
+    Consumer { entry: u16, tenancy: u32 },
+}
+
+impl Binding {
+    pub const fn pack(self) -> u64 {
+        match self {
+            Binding::None => 0,
+            Binding::Producer => at(1, 56, 8),
+            Binding::Consumer { entry, tenancy } => {
+                at(2, 56, 8) | at(entry as u64, 32, 16) | tenancy as u64
+            }
+        }
+    }
+
+    pub const fn unpack(word: u64) -> Binding {
+        match field(word, 56, 8) {
+            1 => Binding::Producer,
+            2 => Binding::Consumer {
+                entry: field(word, 32, 16) as u16,
+                tenancy: field(word, 0, 32) as u32,
+            },
+            _ => Binding::None,
+        }
+    }
+}

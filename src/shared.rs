@@ -1,0 +1,135 @@
+//! What all handles of one attachment have in common: the ring, how to wait, and whom to ask about the dead.
+
+use crate::error::AttachError;
+use crate::file::Attachment;
+use crate::park::{Parker, Side};
+use crate::ring::recover::{self, Settled};
+use crate::ring::words::{Binding, Owner};
+use crate::ring::{Ring, participant};
+use crate::sys::process;
+use crossbeam_utils::Backoff;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+/// How a call that waits does so before it sleeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wait {
+    /// Looks for some microseconds, then sleeps. For most.
+    #[default]
+    Adaptive,
+    /// Looks until there is something, and burns a core meanwhile. For cores set aside.
+    Spin,
+    /// Sleeps at once. For many more threads than cores.
+    Park,
+}
+
+/// How long something must stand still before anybody asks whether its owner is dead.
+const STALLED: Duration = Duration::from_millis(1);
+
+/// One attachment.
+pub struct Shared {
+    pub ring: Ring,
+    pub parker: Parker,
+    pub wait: Wait,
+    attachment: Option<Attachment>,
+}
+
+impl Shared {
+    /// `attachment`: none for a queue that lives in this process alone.
+    pub fn new(ring: Ring, attachment: Option<Attachment>, wait: Wait) -> Shared {
+        let parker = Parker::new(ring.region().is_shared());
+        Shared {
+            ring,
+            parker,
+            wait,
+            attachment,
+        }
+    }
+
+    /// Takes a slot, those of the dead included.
+    pub fn join(&self, binding: Binding) -> Result<Owner, AttachError> {
+        let number = self.attachment.as_ref().map_or(1, Attachment::number);
+        let owner = participant::attach(&self.ring, number, binding)
+            .or_else(|| {
+                self.recover();
+                participant::attach(&self.ring, number, binding)
+            })
+            .ok_or(AttachError::TooManyParticipants {
+                max: self.ring.participants(),
+            })?;
+        let slot = self.ring.slot(owner);
+        slot.describe(process::identity(), process::unix_nanos());
+        Ok(owner)
+    }
+
+    /// Settles what the dead owe, and wakes everybody if there was anything.
+    pub fn recover(&self) -> Settled {
+        let Some(attachment) = &self.attachment else {
+            return Settled::default();
+        };
+        let settled = recover::recover(&self.ring, |number| attachment.is_dead(number));
+        if !settled.is_nothing() {
+            self.parker.wake_all(&self.ring);
+        }
+        settled
+    }
+
+    /// Waits until `look` finds something, or the deadline. `more` says whether there is something left for another sleeper.
+    pub fn wait_for<T>(
+        &self,
+        side: Side,
+        owner: Owner,
+        deadline: Option<Instant>,
+        mut look: impl FnMut() -> Option<T>,
+        more: impl FnOnce() -> bool,
+    ) -> Option<T> {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        let remaining = || match deadline {
+            None => Some(Duration::MAX),
+            Some(deadline) => deadline
+                .checked_duration_since(Instant::now())
+                .filter(|left| !left.is_zero()),
+        };
+        let backoff = Backoff::new();
+        let spins = match self.wait {
+            Wait::Adaptive => *CORES > 1,
+            Wait::Spin => true,
+            Wait::Park => false,
+        };
+        while spins && (self.wait == Wait::Spin || !backoff.is_completed()) {
+            backoff.snooze();
+            if let Some(found) = look() {
+                return Some(found);
+            }
+            if self.wait == Wait::Spin {
+                remaining()?;
+            }
+        }
+        self.parker
+            .wait(&self.ring, side, owner, remaining, look, more)
+    }
+}
+
+/// On one core nothing happens while we look.
+static CORES: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+
+/// When a handle that makes no progress last asked whether the dead are the cause.
+#[derive(Debug, Default)]
+pub struct Stall {
+    asked: Option<Instant>,
+}
+
+impl Stall {
+    /// Whether to ask: once in each [`STALLED`], and not at the first look.
+    pub fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let due = self.asked.is_some_and(|asked| now - asked >= STALLED);
+        if due || self.asked.is_none() {
+            self.asked = Some(now);
+        }
+        due
+    }
+}

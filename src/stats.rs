@@ -1,0 +1,236 @@
+//! What a queue says about itself.
+
+use crate::ring::words::{Binding, Claim, Kind, Owner, State};
+use crate::ring::{Ring, reclaim};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where everything stands. Hints while others work; exact when nobody does.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Bytes of long messages that fit.
+    pub capacity: usize,
+    /// Messages that fit.
+    pub cells: u64,
+    /// The longest message in bytes.
+    pub max_message_len: usize,
+    /// Whether the queue was closed.
+    pub closed: bool,
+    /// The position that the next push will get.
+    pub tail: u64,
+    /// Everything below is published: a lower bound.
+    pub committed: u64,
+    /// Everything below has been given back to producers.
+    pub reaped: u64,
+    /// Bytes of the data ring in use.
+    pub data_bytes: u64,
+    /// Its consumer groups.
+    pub groups: Vec<GroupStats>,
+    /// Its producers and consumers, over all processes.
+    pub participants: Vec<Participant>,
+}
+
+/// Where a consumer group stands.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GroupStats {
+    /// Its name.
+    pub name: String,
+    /// Messages that it has not finished.
+    pub len: usize,
+    /// Everything below is finished.
+    pub frontier: u64,
+}
+
+/// A producer or consumer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Participant {
+    /// Its slot.
+    pub slot: usize,
+    /// Its process, as that process sees itself.
+    pub pid: u64,
+    /// What it is for.
+    pub role: Role,
+    /// Since when.
+    pub since: SystemTime,
+}
+
+/// What a participant is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// It is just coming or going.
+    Unknown,
+    /// It pushes.
+    Producer,
+    /// It pops.
+    Consumer,
+}
+
+impl Stats {
+    pub(crate) fn of(ring: &Ring) -> Stats {
+        let geometry = ring.layout().geometry;
+        let groups = (0..ring.entries())
+            .filter(|&entry| ring.is_group(entry))
+            .map(|entry| GroupStats {
+                name: "default".to_owned(),
+                len: backlog(ring, entry),
+                frontier: ring.group(entry).frontier().position,
+            })
+            .collect();
+        let participants = (0..ring.participants())
+            .filter_map(|slot| {
+                let words = ring.slot(Owner(slot as u16));
+                let taken = words.attachment().load(crate::sync::Ordering::Acquire) != 0;
+                let (pid, since) = words.description();
+                taken.then(|| Participant {
+                    slot,
+                    pid,
+                    role: match words.binding() {
+                        Binding::None => Role::Unknown,
+                        Binding::Producer => Role::Producer,
+                        Binding::Consumer { .. } => Role::Consumer,
+                    },
+                    since: UNIX_EPOCH + Duration::from_nanos(since),
+                })
+            })
+            .collect();
+        let (reap, tail) = (ring.reaped(), ring.tail());
+        let data_units = if reap.position == tail.position {
+            0
+        } else {
+            tail.unit.since(reap.unit)
+        };
+        Stats {
+            capacity: geometry.data_bytes as usize,
+            cells: geometry.cells,
+            max_message_len: ring.max_len(),
+            closed: tail.closed,
+            tail: tail.position,
+            committed: ring.committed().max(reap.position),
+            reaped: reap.position,
+            data_bytes: data_units * crate::file::layout::UNIT as u64,
+            groups,
+            participants,
+        }
+    }
+}
+
+/// How many messages a group has not finished.
+pub(crate) fn backlog(ring: &Ring, entry: usize) -> usize {
+    let group = ring.group(entry);
+    reclaim::advance_to_end(&group);
+    let frontier = group.frontier();
+    let tail = ring.tail().position;
+    // A file at rest may hold anything; a ring never holds more than its cells.
+    let end = tail.min(frontier.position.saturating_add(ring.cells()));
+    let ready = |at: u64| ring.published(at).is_some_and(|p| p.kind() == Kind::Ready);
+    let mut at = frontier.position;
+    let mut open = 0;
+    while at < end {
+        let claim = group.claim_at(at, frontier.tenancy);
+        let cells = claim.map_or(1, Claim::cells);
+        let done = claim.is_some_and(|c| matches!(c.state(), State::Done | State::Dead));
+        if !done {
+            open += (at..at.saturating_add(cells).min(end))
+                .filter(|&at| ready(at))
+                .count();
+        }
+        at = at.saturating_add(cells);
+    }
+    open
+}
+
+/// What a look at the whole file has shown.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Verification {
+    /// Messages that are kept and can be read.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Positions without a message: aborted, or of the dead.
+    pub skipped: u64,
+    /// Positions that were reserved and are not published.
+    pub unpublished: u64,
+    /// What contradicts itself.
+    pub problems: Vec<Problem>,
+}
+
+/// Something that no run of the protocol writes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Problem {
+    /// Where in the queue.
+    pub position: u64,
+    /// What is wrong there.
+    pub what: &'static str,
+}
+
+impl Verification {
+    /// Whether nothing contradicts itself.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    pub(crate) fn of(ring: &Ring) -> Verification {
+        let mut found = Verification::default();
+        let (reap, tail) = (ring.reaped(), ring.tail());
+        let mut problem = |position, what| found.problems.push(Problem { position, what });
+        if tail.position < reap.position || tail.position - reap.position > ring.cells() {
+            problem(
+                tail.position,
+                "the tail and the reap cursor are further apart than there are cells",
+            );
+            return found;
+        }
+        for entry in (0..ring.entries()).filter(|&entry| ring.is_group(entry)) {
+            let frontier = ring.group(entry).frontier();
+            if frontier.position < reap.position || frontier.position > tail.position {
+                problem(
+                    frontier.position,
+                    "the frontier of a group is outside the ring",
+                );
+                continue;
+            }
+            let group = ring.group(entry);
+            let mut at = frontier.position;
+            while at < tail.position {
+                let Some(claim) = group.claim_at(at, frontier.tenancy) else {
+                    at += 1;
+                    continue;
+                };
+                let end = at + claim.cells();
+                if end > tail.position {
+                    problem(at, "a claim reaches beyond the tail");
+                }
+                let held = matches!(claim.state(), State::Claim | State::Reclaim);
+                if held && usize::from(claim.owner().0) >= ring.participants() {
+                    problem(at, "a claim names a participant that cannot exist");
+                }
+                if (at..end.min(tail.position)).any(|at| ring.published(at).is_none()) {
+                    problem(at, "something was claimed that is not published");
+                }
+                at = end;
+            }
+        }
+        for at in reap.position..tail.position {
+            match ring.published(at).map(|p| p.kind()) {
+                None => found.unpublished += 1,
+                Some(Kind::Ready) => match ring.message(at) {
+                    Ok(span) => {
+                        found.messages += 1;
+                        found.bytes += span.len as u64;
+                    }
+                    Err(_) => found.problems.push(Problem {
+                        position: at,
+                        what: "a message lies outside the data ring",
+                    }),
+                },
+                Some(_) => found.skipped += 1,
+            }
+        }
+        found
+    }
+}

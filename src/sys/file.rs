@@ -1,0 +1,117 @@
+//! Files beyond what the standard library does: space that is really there, names that appear whole, and locks by which the kernel says who is alive.
+
+use std::ffi::CString;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Opens an existing file to read and write it, without waiting for the other end of a FIFO.
+pub fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)
+}
+
+/// A file in `directory` that has no name yet and goes away unless it gets one. `Unsupported` where the file system cannot.
+pub fn create_unnamed(directory: &Path, mode: u32) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .mode(mode)
+        .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
+        .open(directory);
+    match file {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EISDIR | libc::EOPNOTSUPP)) => {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        other => other,
+    }
+}
+
+/// Gives an unnamed file its name. `AlreadyExists` leaves what is there as it is.
+pub fn link_unnamed(file: &File, path: &Path) -> io::Result<()> {
+    let from = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let to = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: both strings end in NUL and outlive the call.
+    check(unsafe {
+        libc::linkat(
+            libc::AT_FDCWD,
+            from.as_ptr(),
+            libc::AT_FDCWD,
+            to.as_ptr(),
+            libc::AT_SYMLINK_FOLLOW,
+        )
+    })
+}
+
+/// Makes the file `len` bytes long and has the file system set all of them aside.
+pub fn allocate(file: &File, len: usize) -> io::Result<()> {
+    let len = libc::off_t::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    loop {
+        // SAFETY: takes no pointers. It returns the error rather than setting errno.
+        match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, len) } {
+            0 => return Ok(()),
+            libc::EINTR => {}
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
+/// The name of a file system on which processes of several machines might share the file, or mappings might not share memory.
+pub fn unsafe_file_system(file: &File) -> io::Result<Option<&'static str>> {
+    let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the buffer is one of its kind.
+    check(unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so the kernel has filled it.
+    let stat = unsafe { stat.assume_init() };
+    Ok(match stat.f_type as u32 {
+        0x6969 => Some("nfs"),
+        0xff53_4d42 | 0xfe53_4d42 | 0x517b => Some("smb"),
+        0x0102_1997 => Some("9p"),
+        0x00c3_6400 => Some("ceph"),
+        0x6573_5546 => Some("fuse"),
+        _ => None,
+    })
+}
+
+/// Lock bytes lie far beyond the end of any file, one for each attachment.
+const LOCKS: i64 = 1 << 62;
+
+fn lock_of(attachment: u64, kind: i32) -> libc::flock {
+    // SAFETY: all-zero is a valid value of this plain struct.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock.l_start = LOCKS + (attachment & (LOCKS as u64 - 1)) as i64;
+    lock.l_len = 1;
+    lock
+}
+
+/// Takes an attachment's lock byte for as long as this description is open. False: another has it.
+pub fn lock(file: &File, attachment: u64) -> io::Result<bool> {
+    let lock = lock_of(attachment, libc::F_WRLCK);
+    // SAFETY: the struct outlives the call.
+    let result = check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) });
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether anybody has an attachment's lock byte, asked through a description that has none itself.
+pub fn is_locked(file: &File, attachment: u64) -> io::Result<bool> {
+    let mut lock = lock_of(attachment, libc::F_WRLCK);
+    // SAFETY: the struct outlives the call, which may write it.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) })?;
+    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
