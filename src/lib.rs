@@ -1,4 +1,49 @@
-//! A lock-free message ring in one memory-mapped file.
+//! A message queue in one memory-mapped file, for threads and processes of one Linux machine that must not lose a message.
+//!
+//! Lock-free, many producers and many consumers. A [`Queue`] is opened from a file that any number of processes may have open at the same time, or
+//! made [in memory](Options::in_memory) for the threads of one. Each thread takes its own [`Producer`] or [`Consumer`] from it.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = std::env::temp_dir().join(format!("ringfile-doc-{}.ring", std::process::id()));
+//! use ringfile::Queue;
+//!
+//! let queue = Queue::open(&path)?; // created if absent, else resumed
+//! queue.producer()?.push(b"two coffees")?;
+//!
+//! let mut consumer = queue.consumer()?;
+//! let order = consumer.claim()?; // waits for one
+//! assert_eq!(&*order, b"two coffees");
+//! order.ack(); // dropped without this, it would come again
+//! # std::fs::remove_file(path)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Guarantees
+//!
+//! - A message is in the memory of the queue, not of a handle, when its push returns. With a file it outlives every process, whatever is killed.
+//! - [`Consumer::pop`] finishes the message before it returns it: a crash of the caller afterwards loses nothing that the queue still owed.
+//!   [`Consumer::claim`] and [`Delivery::ack`] deliver at least once. Without a death or a release, every message is delivered exactly once.
+//! - Nothing is ever dropped because a queue is full: [`Producer::push`] waits, [`Producer::try_push`] says [`Full`](TryPushError::Full).
+//! - With [`Claim::Ordered`] the queue is a linearizable FIFO, messages that come back aside. [`TryPopError::Empty`] means that everything pushed is
+//!   claimed; where the next message is still being written, the answer is [`TryPopError::Pending`].
+//! - What a killed process had reserved or claimed is settled by whoever waits for it, and only the kernel says that a process is dead: a paused
+//!   one keeps what it holds for as long as it likes.
+//!
+//! # Not guaranteed
+//!
+//! - Anything about power loss: what the kernel had not written to the disk is gone.
+//! - That peers behave: whoever may write the file can spoil messages in it. What is copied out ([`Consumer::pop_into`]) is then wrong but
+//!   safe; what is lent ([`Delivery`], [`Batch`]) must not be written by anybody else, and a process that breaks the protocol could.
+//! - That a truncated mapping survives: who shortens the file under a running program ends it with SIGBUS.
+//! - Anything across a `fork`: a child must not use handles that its parent made. Open the queue again.
+//!
+//! # What blocks
+//!
+//! Calls named `try_..` never wait. Others look for some microseconds, then sleep without using the processor until there is something to do; see [`Wait`].
+//!
+//! The protocol and the format of the file are documented in the repository, in `docs/protocol.md` and `docs/format.md`.
 
 #[cfg(not(ringfile_loom))]
 pub mod error;

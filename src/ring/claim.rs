@@ -399,7 +399,7 @@ impl Group<'_> {
     }
 
     /// Whether the message at the group's hint, or at its frontier, is there to be claimed: a guess, for sleepers.
-    pub(crate) fn next_is_unclaimed(&self) -> bool {
+    pub fn next_is_unclaimed(&self) -> bool {
         let frontier = self.frontier();
         let at = self.head().load(Ordering::Acquire).max(frontier.position);
         [at, frontier.position].into_iter().any(|at| {

@@ -398,7 +398,7 @@ impl<'a> Slot<'a> {
 
     /// Writes an announcement. Its second word goes first: with the old first word it says nothing.
     #[inline]
-    fn announce(&self, position_at: usize, word_at: usize, position: u64, word: u64) {
+    pub fn announce(&self, position_at: usize, word_at: usize, position: u64, word: u64) {
         // I1, I2: release, so that whoever sees a live slot's announcement sees what its owner did before (E3).
         self.word(word_at).store(word, Ordering::Release);
         self.word(position_at).store(position, Ordering::Release);
