@@ -4,9 +4,11 @@ use crate::error::{AttachError, PopError, PopTimeoutError, TryPopError};
 use crate::park::Side;
 use crate::position::Position;
 use crate::ring::claim::{Claimed, Nothing, Popper};
+use crate::ring::pace::Paced;
 use crate::ring::words::{Binding, Kind};
 use crate::ring::{Ring, Span, participant, reclaim};
 use crate::shared::{Shared, Stall};
+use crate::sys::wait;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -105,12 +107,10 @@ impl Consumer {
     #[inline]
     pub fn pop_into(&mut self, message: &mut Vec<u8>) -> Result<Position, PopError> {
         match self.try_pop_into(message) {
-            Err(TryPopError::Empty | TryPopError::Pending) => {
+            Err(TryPopError::Empty | TryPopError::Pending | TryPopError::Paced { .. }) => {
                 self.wait(|c| c.try_pop_into(message))
             }
-            Err(error) => {
-                Err(PopError::unless_waiting(error).expect("only Empty and Pending are waited for"))
-            }
+            Err(error) => Err(PopError::unless_waiting(error).expect("the others are waited for")),
             Ok(position) => Ok(position),
         }
     }
@@ -232,8 +232,10 @@ impl Consumer {
         if self.claimed.is_some() {
             self.release();
         }
+        let ring = &self.shared.ring;
+        let mut pace = Paced::new(&ring.group(self.popper.entry().into()), wait::nanos);
         self.popper
-            .try_claim(&self.shared.ring, max)
+            .try_claim_paced(ring, max, &mut pace)
             .map_err(|nothing| self.explain(nothing))
     }
 
@@ -247,6 +249,9 @@ impl Consumer {
             Nothing::Empty => TryPopError::Empty,
             Nothing::Pending => TryPopError::Pending,
             Nothing::Closed => TryPopError::Closed,
+            Nothing::Paced(until) => TryPopError::Paced {
+                until: Instant::now() + Duration::from_nanos(until.saturating_sub(wait::nanos())),
+            },
             Nothing::Damaged(damaged) => TryPopError::Corrupt {
                 position: damaged.position,
             },
@@ -262,7 +267,7 @@ impl Consumer {
                 group.frontier().position != tail && reclaim::advance_to_end(&group) < tail
             }
             Nothing::Pending => true,
-            Nothing::Closed | Nothing::Damaged(_) => false,
+            Nothing::Closed | Nothing::Paced(_) | Nothing::Damaged(_) => false,
         }
     }
 
@@ -360,7 +365,14 @@ impl Consumer {
         let (owner, entry) = (self.popper.owner(), self.popper.entry());
         let look = || match attempt(self) {
             Ok(done) => Some(Ok(done)),
-            Err(error) => answer(error).map(Err),
+            Err(error) => {
+                if let TryPopError::Paced { until } = error {
+                    // Its turn comes by itself; nothing is held meanwhile, and nobody else of the group may go first.
+                    let until = deadline.map_or(until, |deadline| deadline.min(until));
+                    std::thread::sleep(until.saturating_duration_since(Instant::now()));
+                }
+                answer(error).map(Err)
+            }
         };
         // Whoever learns that the queue is closed passes it on.
         let more =

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::time::Instant;
 
 pub use crate::file::layout::Geometry;
 
@@ -205,6 +206,9 @@ errors! {
         Empty => "nothing to pop",
         /// The next message is being written: its push has not finished.
         Pending => "the next message is still being pushed: try again",
+        /// There is a message, but the group has used up its rate.
+        Paced { /** When there will be credit for one. */ until: Instant } =>
+            "the rate of the group is used up (until {until:?}): try again then",
         /// The queue was closed, and the group is done with everything.
         Closed => "the queue is closed and drained",
         /// The message there cannot be read; it was stepped over.
@@ -231,7 +235,7 @@ macro_rules! waiting {
             /// `None` is worth waiting for.
             pub(crate) fn unless_waiting(error: $from) -> Option<$to> {
                 match error {
-                    $( $from::$wait )|+ => None,
+                    $( $from::$wait { .. } )|+ => None,
                     $( $from::$same $({ $($field),+ })? => Some($to::$same $({ $($field),+ })?), )+
                 }
             }
@@ -241,5 +245,5 @@ macro_rules! waiting {
 
 waiting!(TryPushError, wait: Full, PushError; Closed, TooLarge { len, max }, BatchTooLarge { messages, max }, Corrupt { position });
 waiting!(TryPushError, wait: Full, PushTimeoutError; Closed, TooLarge { len, max }, BatchTooLarge { messages, max }, Corrupt { position });
-waiting!(TryPopError, wait: Empty | Pending, PopError; Closed, Corrupt { position });
-waiting!(TryPopError, wait: Empty | Pending, PopTimeoutError; Closed, Corrupt { position });
+waiting!(TryPopError, wait: Empty | Pending | Paced, PopError; Closed, Corrupt { position });
+waiting!(TryPopError, wait: Empty | Pending | Paced, PopTimeoutError; Closed, Corrupt { position });

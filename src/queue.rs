@@ -31,7 +31,7 @@ pub enum Claim {
 /// How to open a queue, like [`std::fs::OpenOptions`].
 ///
 /// What decides the shape of the file (`capacity`, `messages`, `cell_size`, `groups`, `participants`) is set when it is created; given explicitly
-/// to an open of an existing file, it must agree with it. `claim` and `mode` count at creation alone, `wait` at each open.
+/// to an open of an existing file, it must agree with it. `claim`, `rate`, `burst` and `mode` count at creation alone, `wait` at each open.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -58,6 +58,8 @@ pub struct Options {
     groups: Option<u32>,
     participants: Option<u32>,
     claim: Claim,
+    rate: f64,
+    burst: Option<u32>,
     wait: Wait,
     mode: u32,
     first_position: u64,
@@ -79,6 +81,8 @@ impl Default for Options {
             groups: None,
             participants: None,
             claim: Claim::Ordered,
+            rate: 0.0,
+            burst: None,
             wait: Wait::Adaptive,
             mode: 0o600,
             first_position: 0,
@@ -126,6 +130,34 @@ impl Options {
         self
     }
 
+    /// How many messages a second the default group may consume, over all processes together; 0.0, the default: any number.
+    ///
+    /// In any stretch of T seconds at most `rate * T + burst` deliveries start. A consumer that waits sleeps until its turn; one that does not is told
+    /// [`Paced`](crate::TryPopError::Paced).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ringfile::{Queue, TryPopError};
+    ///
+    /// let queue = Queue::options().capacity(4096).rate(1.0).in_memory()?;
+    /// queue.producer()?.push_batch(&["now", "in a second"])?;
+    /// let mut consumer = queue.consumer()?;
+    /// assert_eq!(consumer.try_pop()?, b"now");
+    /// assert!(matches!(consumer.try_pop(), Err(TryPopError::Paced { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rate(&mut self, per_second: f64) -> &mut Self {
+        self.rate = per_second;
+        self
+    }
+
+    /// How many messages of its [`rate`](Self::rate) a group may save up while it does not consume. Default: a hundredth of the rate, at least 1.
+    pub fn burst(&mut self, messages: u32) -> &mut Self {
+        self.burst = Some(messages);
+        self
+    }
+
     /// How calls of this open wait. Default: [`Wait::Adaptive`].
     pub fn wait(&mut self, wait: Wait) -> &mut Self {
         self.wait = wait;
@@ -168,7 +200,10 @@ impl Options {
             return Err(OpenError::Io(io::ErrorKind::AlreadyExists.into()));
         }
         let header = self.header()?;
-        file::create(path, &header, self.claim == Claim::Ticketed, self.mode)?;
+        let policy = self.policy()?;
+        file::create(path, &header, self.mode, |ring| {
+            policy.format(ring, &header)
+        })?;
         self.attach_as(path, true)
     }
 
@@ -208,14 +243,28 @@ impl Options {
         let header = self.header()?;
         let region = Region::heap(header.layout.file_len).ok_or(OpenError::DiskFull)?;
         let ring = Ring::new(region, header.layout);
-        ring.format(
-            header.first_position,
-            header.first_unit,
-            self.claim == Claim::Ticketed,
-        );
+        self.policy()?.format(&ring, &header);
         Ok(Queue {
             shared: Arc::new(Shared::new(ring, None, self.wait)),
             is_new: true,
+        })
+    }
+
+    /// What a new queue has beyond its header.
+    fn policy(&self) -> Result<Policy, OpenError> {
+        if !(0.0..=1e9).contains(&self.rate) {
+            return Err(OpenError::Options(
+                "a rate is between 0 (any) and 1e9 messages a second",
+            ));
+        }
+        let burst = self
+            .burst
+            .map_or((self.rate / 100.0) as u64, u64::from)
+            .max(1);
+        Ok(Policy {
+            ticketed: self.claim == Claim::Ticketed,
+            rate: self.rate,
+            burst,
         })
     }
 
@@ -256,6 +305,21 @@ impl Options {
             groups: self.groups.unwrap_or(under.groups),
             participants: self.participants.unwrap_or(under.participants),
         })
+    }
+}
+
+/// What is set in the file when it is made.
+struct Policy {
+    ticketed: bool,
+    rate: f64,
+    burst: u64,
+}
+
+impl Policy {
+    fn format(&self, ring: &Ring, header: &Header) {
+        ring.format(header.first_position, header.first_unit, self.ticketed);
+        // -0.0 would not read as no rate.
+        ring.set_rate(0, self.rate.abs(), self.burst);
     }
 }
 
@@ -334,6 +398,11 @@ impl Queue {
     /// Whether every message is finished.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many messages a second the default group may consume; 0.0: any number.
+    pub fn rate(&self) -> f64 {
+        self.shared.ring.rate(0)
     }
 
     /// How many bytes of messages fit.

@@ -123,7 +123,7 @@ pub struct Stall {
 }
 
 impl Stall {
-    /// Whether to ask: once in each [`STALLED`], and not at the first look.
+    /// Whether to ask: once in each `STALLED`, and not at the first look.
     pub fn is_due(&mut self) -> bool {
         let now = Instant::now();
         let due = self.asked.is_some_and(|asked| now - asked >= STALLED);

@@ -11,32 +11,32 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Makes a whole ring without a name, then gives it its name. `AlreadyExists` leaves what is there untouched.
-pub fn create(path: &Path, header: &Header, ticketed: bool, mode: u32) -> Result<(), OpenError> {
+/// Makes a whole ring without a name, its words written by `format`, then gives it its name. `AlreadyExists` leaves what is there untouched.
+pub fn create(path: &Path, header: &Header, mode: u32, format: impl FnOnce(&Ring)) -> Result<(), OpenError> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     match file::create_unnamed(directory, mode) {
         Ok(unnamed) => {
-            fill(&unnamed, header, ticketed)?;
+            fill(&unnamed, header, format)?;
             Ok(file::link_unnamed(&unnamed, path)?)
         }
         Err(error) if error.kind() == io::ErrorKind::Unsupported => {
             let temporary = Temporary::create(path, mode, header)?;
-            fill(&temporary.file, header, ticketed)?;
+            fill(&temporary.file, header, format)?;
             Ok(fs::hard_link(&temporary.path, path)?)
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn fill(file: &File, header: &Header, ticketed: bool) -> Result<(), OpenError> {
+fn fill(file: &File, header: &Header, format: impl FnOnce(&Ring)) -> Result<(), OpenError> {
     refuse_unsafe(file)?;
     file::allocate(file, header.layout.file_len)?;
     file.write_all_at(&header.to_bytes(), 0)?;
     let ring = Ring::new(Region::mapping(MmapRaw::map_raw(file)?), header.layout);
-    ring.format(header.first_position, header.first_unit, ticketed);
+    format(&ring);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Consumers: find, announce, claim, read, acknowledge.
 
+use super::pace::{Pace, Unpaced};
 use super::words::{Claim, ClaimIntent, Kind, Link, Owner, Publish, State};
 use super::{Damaged, Group, Ring, reclaim};
 use crate::file::layout::slot;
@@ -48,6 +49,8 @@ pub enum Nothing {
     Pending,
     /// Closed, and the group is done with everything.
     Closed,
+    /// There is something, but no credit for it before this time in nanoseconds.
+    Paced(u64),
     Damaged(Damaged),
 }
 
@@ -59,6 +62,29 @@ enum Look {
     Next(u64),
     /// Not published at this lap, or not to be claimed before what is below it.
     Stop,
+    /// No credit before this time.
+    Paced(u64),
+}
+
+/// Credit for one call: what is taken for a claim that others win serves the next attempt.
+struct Credit<'a, P> {
+    pace: &'a mut P,
+    held: u64,
+}
+
+impl<P: Pace> Credit<'_, P> {
+    /// For how many of `messages` there is credit; at least one, or the time to come again.
+    #[inline]
+    fn up_to(&mut self, messages: u64) -> Result<u64, u64> {
+        if self.held < messages {
+            match self.pace.take(messages - self.held) {
+                Ok(more) => self.held += more,
+                Err(until) if self.held == 0 => return Err(until),
+                Err(_) => {}
+            }
+        }
+        Ok(self.held.min(messages))
+    }
 }
 
 impl Claimed {
@@ -106,21 +132,34 @@ impl Popper {
     /// Claims up to `max` messages that lie side by side.
     #[inline]
     pub fn try_claim(&mut self, ring: &Ring, max: usize) -> Result<Claimed, Nothing> {
+        self.try_claim_paced(ring, max, &mut Unpaced)
+    }
+
+    /// As [`try_claim`](Self::try_claim), for as many as `pace` gives credit for.
+    #[inline]
+    pub fn try_claim_paced(&mut self, ring: &Ring, max: usize, pace: &mut impl Pace) -> Result<Claimed, Nothing> {
         let group = ring.group(self.entry as usize);
         let max = max.clamp(1, ring.max_batch()) as u64;
+        let mut credit = Credit { pace, held: 0 };
         if self.ticketed
-            && let Some(claimed) = self.draw(ring, &group, max)
+            && let Some(drawn) = self.draw(ring, &group, max, &mut credit)
         {
-            return Ok(claimed);
+            return drawn;
         }
         // A walker of a ticketed group takes single cells only, in chain order (u).
         let max = if self.ticketed { 1 } else { max };
-        self.walk(ring, &group, max)
+        self.walk(ring, &group, max, &mut credit)
     }
 
     /// Goes along the claim chain to the first message that can be claimed.
     #[inline]
-    fn walk(&mut self, ring: &Ring, group: &Group<'_>, max: u64) -> Result<Claimed, Nothing> {
+    fn walk(
+        &mut self,
+        ring: &Ring,
+        group: &Group<'_>,
+        max: u64,
+        credit: &mut Credit<'_, impl Pace>,
+    ) -> Result<Claimed, Nothing> {
         loop {
             let redo = group.redo().load(Ordering::Acquire); // E7
             let sweeping = redo != self.redo_seen;
@@ -132,12 +171,13 @@ impl Popper {
                 self.place.max(hint.load(Ordering::Acquire))
             };
             loop {
-                match self.look(ring, group, at, max) {
+                match self.look(ring, group, at, max, credit) {
                     Look::Taken(claimed) => {
                         self.taken(group, &claimed, redo, sweeping);
                         return Ok(claimed);
                     }
                     Look::Next(next) => at = next,
+                    Look::Paced(until) => return Err(Nothing::Paced(until)),
                     Look::Stop => {
                         let frontier = group.frontier().position;
                         if frontier > at {
@@ -192,13 +232,23 @@ impl Popper {
 
     /// Looks at one position of the chain and claims what is there.
     #[inline]
-    fn look(&mut self, ring: &Ring, group: &Group<'_>, at: u64, max: u64) -> Look {
+    fn look(
+        &mut self,
+        ring: &Ring,
+        group: &Group<'_>,
+        at: u64,
+        max: u64,
+        credit: &mut Credit<'_, impl Pace>,
+    ) -> Look {
         let tag = group.tag(at, self.tenancy);
         loop {
             let seen = Claim(group.claim(at).load(Ordering::Acquire)); // C1 (E4)
             if seen.is_at(tag) {
                 if seen.state() != State::Redo {
                     return Look::Next(at.wrapping_add(seen.cells()));
+                }
+                if let Err(until) = credit.up_to(1) {
+                    return Look::Paced(until);
                 }
                 if let Some(claimed) = self.swap(ring, group, at, seen, seen.reclaimed(self.owner)) {
                     return Look::Taken(claimed);
@@ -212,7 +262,10 @@ impl Popper {
             if publish.kind() != Kind::Ready {
                 return Look::Next(at.wrapping_add(1));
             }
-            let cells = ring.ready_from(at, max, ring.max_batch() as u64);
+            let cells = match ring.ready_from(at, max, ring.max_batch() as u64, credit) {
+                Ok(cells) => cells,
+                Err(until) => return Look::Paced(until),
+            };
             let word = Claim::held(tag, self.owner, cells);
             if let Some(claimed) = self.swap(ring, group, at, seen, word) {
                 return Look::Taken(claimed);
@@ -276,7 +329,13 @@ impl Popper {
 
     /// Ticketed: claims inside a draw of its own, or says that the walk must look.
     #[inline]
-    fn draw(&mut self, ring: &Ring, group: &Group<'_>, max: u64) -> Option<Claimed> {
+    fn draw(
+        &mut self,
+        ring: &Ring,
+        group: &Group<'_>,
+        max: u64,
+        credit: &mut Credit<'_, impl Pace>,
+    ) -> Option<Result<Claimed, Nothing>> {
         self.draws = self.draws.wrapping_add(1);
         if self.draws.is_multiple_of(DRAWS_PER_WALK) {
             let frontier = group.frontier().position;
@@ -287,8 +346,9 @@ impl Popper {
         if self.stalled || group.redo().load(Ordering::Acquire) != self.redo_seen {
             return None;
         }
-        if let Some(claimed) = self.claim_drawn(ring, group, max) {
-            return Some(claimed);
+        let drawn = self.claim_drawn(ring, group, max, credit);
+        if drawn.is_some() {
+            return drawn;
         }
         if self.draw.0 < self.draw.1 {
             // The place came before its message: it is kept, as a hint, rather than another drawn.
@@ -305,13 +365,19 @@ impl Popper {
         // H2: the ticket only says where to look; the claim word decides.
         let first = group.head().fetch_add(places, Ordering::AcqRel);
         self.draw = (first, first.wrapping_add(places));
-        self.claim_drawn(ring, group, max)
+        self.claim_drawn(ring, group, max, credit)
     }
 
     /// The first claimable interval in what is left of the draw. Draws are disjoint and walkers go in chain order, so while its first
     /// cell is unclaimed nobody else has claimed inside it (u).
     #[inline]
-    fn claim_drawn(&mut self, ring: &Ring, group: &Group<'_>, max: u64) -> Option<Claimed> {
+    fn claim_drawn(
+        &mut self,
+        ring: &Ring,
+        group: &Group<'_>,
+        max: u64,
+        credit: &mut Credit<'_, impl Pace>,
+    ) -> Option<Result<Claimed, Nothing>> {
         while self.draw.0 < self.draw.1 {
             let at = self.draw.0;
             let tag = group.tag(at, self.tenancy);
@@ -335,11 +401,14 @@ impl Popper {
             if !ring.is_whole(at, publish) {
                 return None;
             }
-            let cells = ring.ready_from(at, max, self.draw.1 - at);
+            let cells = match ring.ready_from(at, max, self.draw.1 - at, credit) {
+                Ok(cells) => cells,
+                Err(until) => return Some(Err(Nothing::Paced(until))),
+            };
             let word = Claim::held(tag, self.owner, cells);
             if let Some(claimed) = self.swap(ring, group, at, seen, word) {
                 self.draw.0 = at.wrapping_add(cells);
-                return Some(claimed);
+                return Some(Ok(claimed));
             }
         }
         None
@@ -422,20 +491,27 @@ impl Ring {
         }
     }
 
-    /// How many cells from the READY one at `at` on are published, counting at most `max` messages and `most` cells.
+    /// How many cells from the READY one at `at` on to claim: published ones, at most `most`, with at most `max` messages, all of which there is credit for.
     #[inline]
-    fn ready_from(&self, at: u64, max: u64, most: u64) -> u64 {
-        let mut messages = 1;
-        let mut cells = 1;
-        while cells < most && messages < max {
-            match self.published(at.wrapping_add(cells)).map(Publish::kind) {
-                Some(Kind::Ready) => messages += 1,
-                Some(_) => {}
-                None => break,
+    fn ready_from(&self, at: u64, max: u64, most: u64, credit: &mut Credit<'_, impl Pace>) -> Result<u64, u64> {
+        let mut max = max;
+        loop {
+            let mut messages = 1;
+            let mut cells = 1;
+            while cells < most && messages < max {
+                match self.published(at.wrapping_add(cells)).map(Publish::kind) {
+                    Some(Kind::Ready) => messages += 1,
+                    Some(_) => {}
+                    None => break,
+                }
+                cells += 1;
             }
-            cells += 1;
+            let granted = credit.up_to(messages)?;
+            if granted == messages {
+                return Ok(cells);
+            }
+            max = granted;
         }
-        cells
     }
 
     /// Whether the reservation of a READY cell is READY from its first cell on: else it may still become nothing (v).

@@ -6,6 +6,7 @@
 //! T1, C2, E3 in comments are those of its tables.
 
 pub mod claim;
+pub mod pace;
 pub mod participant;
 pub mod push;
 pub mod reclaim;

@@ -10,7 +10,7 @@ use crate::sync::Ordering;
 /// How many positions one step looks at: a longer sweep would show in the latency of the push that makes it.
 const STEP: u64 = 1024;
 
-/// Moves a group's frontier over at most [`STEP`] positions. Returns where it is.
+/// Moves a group's frontier over at most `STEP` positions. Returns where it is.
 pub fn advance(group: &Group<'_>) -> u64 {
     let ring = group.ring;
     let pair = group.frontier_pair().load(Ordering::Acquire); // F3

@@ -79,13 +79,22 @@ pub fn heavy_fence() -> bool {
     membarrier(GLOBAL_EXPEDITED)
 }
 
-/// Time since boot that no clock setting changes.
+/// Time since boot that no clock setting changes, to a few milliseconds.
 pub fn clock() -> Duration {
+    read(libc::CLOCK_MONOTONIC_COARSE)
+}
+
+/// The same, exactly, in nanoseconds: the clock of [`std::time::Instant`].
+pub fn nanos() -> u64 {
+    read(libc::CLOCK_MONOTONIC).as_nanos() as u64
+}
+
+fn read(clock: libc::clockid_t) -> Duration {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: the struct outlives the call. It fails for no clock that exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }

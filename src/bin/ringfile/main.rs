@@ -1,1 +1,73 @@
-fn main() {}
+//! The command line: `ringfile create`, `push`, `pop`, `stat`, `verify`, `close` and `demo`.
+//!
+//! Each command is a file of its own, with its options, its help and what it does. Here they are only told apart.
+
+mod close;
+mod create;
+mod demo;
+mod failure;
+mod feed;
+mod pop;
+mod push;
+mod records;
+mod size;
+mod stat;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::process::ExitCode;
+
+/// A lock-free message ring in one memory-mapped file.
+///
+/// Any number of processes push messages into the file and pop them from it at the same time. What was pushed stays in the file until it was
+/// popped, whoever exits or is killed meanwhile.
+#[derive(Parser)]
+#[command(name = "ringfile", version, after_long_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ringfile demo                                  see it work, with nothing to set up
+  ringfile create jobs.ring --capacity 16M
+  ls | ringfile push jobs.ring                   each line is a message
+  ringfile pop jobs.ring -n 1                    wait for one message and print it
+  ringfile pop jobs.ring --follow | worker       print messages until the queue is closed
+  ringfile stat jobs.ring
+  ringfile close jobs.ring                       no more pushes; whoever follows ends
+
+Exit codes:
+  0 done, 1 failed, 2 wrong usage, 3 nothing there or timed out, 4 not a ring or damaged";
+
+#[derive(Subcommand)]
+enum Command {
+    Create(create::Args),
+    Push(push::Args),
+    Pop(pop::Args),
+    Stat(stat::Args),
+    Verify(verify::Args),
+    Close(close::Args),
+    Demo(demo::Args),
+    #[command(name = demo::PRODUCER, hide = true)]
+    DemoProducer(demo::worker::Args),
+    #[command(name = demo::CONSUMER, hide = true)]
+    DemoConsumer(demo::worker::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Create(args) => args.run(),
+        Command::Push(args) => args.run(),
+        Command::Pop(args) => args.run(),
+        Command::Stat(args) => args.run(),
+        Command::Verify(args) => args.run(),
+        Command::Close(args) => args.run(),
+        Command::Demo(args) => args.run(),
+        Command::DemoProducer(args) => args.produce(),
+        Command::DemoConsumer(args) => args.consume(),
+    };
+    done.map_or_else(Failure::report, |()| ExitCode::SUCCESS)
+}

@@ -1,0 +1,103 @@
+//! How a command ends when it does not succeed: a line for people, a number for scripts.
+
+use ringfile::OpenError;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Why a command could not do what it was asked for.
+#[derive(Debug)]
+pub enum Failure {
+    /// It ends with a message.
+    Told {
+        kind: Kind,
+        /// What it is about: mostly the file.
+        subject: String,
+        message: String,
+    },
+    /// Whoever read our output has seen enough. Not an error: it ends quietly.
+    ReaderLeft,
+}
+
+/// The exit codes, which scripts rely on.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Failed = 1,
+    Usage = 2,
+    Empty = 3,
+    Damaged = 4,
+}
+
+impl Failure {
+    pub fn new(kind: Kind, subject: impl Display, message: impl Display) -> Failure {
+        Failure::Told {
+            kind,
+            subject: subject.to_string(),
+            message: message.to_string(),
+        }
+    }
+
+    /// About the ring at `path`.
+    pub fn of(kind: Kind, path: &Path, message: impl Display) -> Failure {
+        Failure::new(kind, path.display(), message)
+    }
+
+    /// The ring at `path` could not be opened.
+    pub fn open(path: &Path, error: OpenError) -> Failure {
+        let kind = match &error {
+            OpenError::NotARing
+            | OpenError::Version { .. }
+            | OpenError::Length { .. }
+            | OpenError::Corrupt(_) => Kind::Damaged,
+            OpenError::Options(_) => Kind::Usage,
+            _ => Kind::Failed,
+        };
+        match &error {
+            OpenError::Io(io) if io.kind() == io::ErrorKind::NotFound => Failure::of(
+                kind,
+                path,
+                "no such file: make one with `ringfile create` or `ringfile push`",
+            ),
+            OpenError::Io(io) if io.kind() == io::ErrorKind::AlreadyExists => Failure::of(
+                kind,
+                path,
+                "there is something at this path already: remove it or choose another",
+            ),
+            error => Failure::of(kind, path, error),
+        }
+    }
+
+    /// Writing to standard output failed.
+    pub fn output(error: io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Failure::ReaderLeft
+        } else {
+            Failure::new(Kind::Failed, "standard output", error)
+        }
+    }
+
+    /// Says it on standard error.
+    pub fn report(self) -> ExitCode {
+        match self {
+            Failure::Told {
+                kind,
+                subject,
+                message,
+            } => {
+                // If nobody reads this either, the exit code still tells.
+                let _ = writeln!(io::stderr(), "ringfile: {subject}: {message}");
+                ExitCode::from(kind as u8)
+            }
+            Failure::ReaderLeft => ExitCode::SUCCESS,
+        }
+    }
+}
+
+/// Prints a whole answer.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Failure::output)
+}

@@ -1,0 +1,94 @@
+//! `ringfile verify`: whether a file contradicts itself.
+
+use crate::failure::{Failure, Kind, print};
+use crate::size::{bytes, counted, grouped};
+use clap::Args as ClapArgs;
+use ringfile::{Queue, Verification};
+use serde_json::json;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// Read the whole file and tell what in it cannot be
+///
+/// Exit code 4 if there is anything, or if the file is no ring at all. While others push and pop, what they have half done may look wrong: ask
+/// again when they rest.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// The ring
+    file: PathBuf,
+
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn run(self) -> Result<(), Failure> {
+        let found = Queue::options()
+            .attach(&self.file)
+            .map_err(|error| Failure::open(&self.file, error))?
+            .verify();
+        print(&if self.json {
+            as_json(&self.file, &found)
+        } else {
+            as_text(&found)
+        })?;
+        match found.problems.len() as u64 {
+            0 => Ok(()),
+            count => Err(Failure::of(
+                Kind::Damaged,
+                &self.file,
+                format_args!("damaged: {}", counted(count, "problem")),
+            )),
+        }
+    }
+}
+
+fn as_json(path: &Path, found: &Verification) -> String {
+    let problems: Vec<_> = found
+        .problems
+        .iter()
+        .map(|problem| json!({ "position": problem.position, "what": problem.what }))
+        .collect();
+    let answer = json!({
+        "file": path.to_string_lossy(),
+        "sound": found.is_sound(),
+        "messages": found.messages,
+        "bytes": found.bytes,
+        "skipped": found.skipped,
+        "unpublished": found.unpublished,
+        "problems": problems,
+    });
+    format!("{answer:#}\n")
+}
+
+fn as_text(found: &Verification) -> String {
+    let mut text = String::new();
+    for problem in &found.problems {
+        let _ = writeln!(
+            text,
+            "position {}: {}",
+            grouped(problem.position),
+            problem.what
+        );
+    }
+    if found.is_sound() {
+        text.push_str("sound: ");
+    }
+    let _ = write!(
+        text,
+        "{} readable, {}",
+        counted(found.messages, "message"),
+        bytes(found.bytes)
+    );
+    for (count, what) in [
+        (found.skipped, "without a message"),
+        (found.unpublished, "not yet published"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, "; {} {what}", counted(count, "position"));
+        }
+    }
+    text.push('\n');
+    text
+}

@@ -1,0 +1,111 @@
+//! How fast a group may consume: credit for deliveries, in one word, for all processes together.
+//!
+//! The word holds a time: up to when credit has been taken. A delivery moves it on by one interval; it may not run ahead of the clock by more than the burst.
+//! So any stretch of T seconds starts at most `rate * T + burst` deliveries, whoever makes them.
+
+use super::{Group, Ring};
+use crate::file::layout::name;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Where a claim gets its credit.
+pub trait Pace {
+    /// Takes credit for one to `messages` deliveries and says for how many, or when there will be some, in nanoseconds.
+    fn take(&mut self, messages: u64) -> Result<u64, u64>;
+}
+
+/// Credit without end.
+pub struct Unpaced;
+
+impl Pace for Unpaced {
+    #[inline]
+    fn take(&mut self, messages: u64) -> Result<u64, u64> {
+        Ok(messages)
+    }
+}
+
+/// The rate of a group's name, by a clock in nanoseconds that does not step while the machine runs.
+pub struct Paced<'a, C> {
+    words: Words<'a>,
+    clock: C,
+}
+
+impl<'a, C: Fn() -> u64> Paced<'a, C> {
+    #[inline]
+    pub fn new(group: &Group<'a>, clock: C) -> Paced<'a, C> {
+        Paced { words: group.pacer(), clock }
+    }
+}
+
+impl<C: Fn() -> u64> Pace for Paced<'_, C> {
+    #[inline]
+    fn take(&mut self, messages: u64) -> Result<u64, u64> {
+        match self.words.rate.load(Ordering::Relaxed) {
+            UNLIMITED => Ok(messages),
+            rate => self.words.take(f64::from_bits(rate), (self.clock)(), messages),
+        }
+    }
+}
+
+/// Positive zero, as every file begins.
+const UNLIMITED: u64 = 0;
+
+/// The words of a name that its consumers share.
+struct Words<'a> {
+    pacer: &'a AtomicU64,
+    rate: &'a AtomicU64,
+    burst: &'a AtomicU64,
+}
+
+impl Words<'_> {
+    #[cold]
+    fn take(&self, rate: f64, now: u64, messages: u64) -> Result<u64, u64> {
+        let interval = 1e9 / rate;
+        let burst = self.burst.load(Ordering::Relaxed).max(1) as f64;
+        // A file may hold any rate: what is no positive number, or too slow for the clock, gives one delivery in a long time, not a panic.
+        let window = (interval * burst).clamp(1.0, 1e18) as u64;
+        loop {
+            let taken = self.pacer.load(Ordering::Relaxed);
+            // Further ahead than the burst only a clock of another boot, or a slower rate before, can have left it.
+            let from = taken.clamp(now, now.saturating_add(window));
+            let free = now.saturating_add(window) - from;
+            let granted = ((free as f64 / interval) as u64).min(messages);
+            if granted == 0 {
+                let short = (interval - free as f64).clamp(1.0, 1e18) as u64;
+                return Err(now.saturating_add(short));
+            }
+            let next = from.saturating_add((granted as f64 * interval) as u64);
+            // The word orders nothing but itself.
+            let taken = self.pacer.compare_exchange(taken, next, Ordering::Relaxed, Ordering::Relaxed);
+            if taken.is_ok() {
+                return Ok(granted);
+            }
+        }
+    }
+}
+
+impl<'a> Group<'a> {
+    #[inline]
+    fn pacer(&self) -> Words<'a> {
+        let word = |offset| self.ring.name_word(self.entry().name, offset);
+        Words { pacer: word(name::PACER), rate: word(name::RATE), burst: word(name::BURST) }
+    }
+}
+
+impl Ring {
+    fn name_word(&self, index: u16, offset: usize) -> &AtomicU64 {
+        // An entry of a damaged file may name anything.
+        let index = usize::from(index).min(self.layout.geometry.groups as usize - 1);
+        self.region.word(self.layout.names + index * name::LEN + offset)
+    }
+
+    /// Sets how many messages a second the name `index` may consume (0: any number), and how much credit it may save up.
+    pub fn set_rate(&self, index: u16, rate: f64, burst: u64) {
+        self.name_word(index, name::BURST).store(burst, Ordering::Relaxed);
+        self.name_word(index, name::RATE).store(rate.to_bits(), Ordering::Relaxed);
+    }
+
+    /// How many messages a second the name `index` may consume; 0: any number.
+    pub fn rate(&self, index: u16) -> f64 {
+        f64::from_bits(self.name_word(index, name::RATE).load(Ordering::Relaxed))
+    }
+}
