@@ -186,7 +186,9 @@ impl Options {
                 other => return other,
             }
             match self.create_new(path) {
-                Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Made by another meanwhile; but a link that leads nowhere would be there for ever.
+                Err(OpenError::Io(error))
+                    if error.kind() == io::ErrorKind::AlreadyExists && path.exists() => {}
                 other => return other,
             }
         }

@@ -1,6 +1,6 @@
 //! One open of a file: its mapping, its number, and the lock that says that it lives.
 
-use super::create::refuse_unsafe;
+use super::create::{refuse_unsafe, without_proc};
 use super::header::{Header, UncheckedHeader};
 use super::layout::PAGE;
 use super::region::Region;
@@ -82,7 +82,8 @@ fn head_of(file: &File, len: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Another description of the very file that is mapped, whatever its name leads to by now.
-fn reopen(mapped: &File) -> io::Result<File> {
+fn reopen(mapped: &File) -> Result<File, OpenError> {
     use std::os::fd::AsRawFd;
-    file::open(Path::new(&format!("/proc/self/fd/{}", mapped.as_raw_fd())))
+    let path = format!("/proc/self/fd/{}", mapped.as_raw_fd());
+    file::open(Path::new(&path)).map_err(without_proc)
 }

@@ -20,7 +20,7 @@ pub fn create(path: &Path, header: &Header, mode: u32, format: impl FnOnce(&Ring
     match file::create_unnamed(directory, mode) {
         Ok(unnamed) => {
             fill(&unnamed, header, format)?;
-            Ok(file::link_unnamed(&unnamed, path)?)
+            file::link_unnamed(&unnamed, path).map_err(without_proc)
         }
         Err(error) if error.kind() == io::ErrorKind::Unsupported => {
             let temporary = Temporary::create(path, mode, header)?;
@@ -38,6 +38,14 @@ fn fill(file: &File, header: &Header, format: impl FnOnce(&Ring)) -> Result<(), 
     let ring = Ring::new(Region::mapping(MmapRaw::map_raw(file)?), header.layout);
     format(&ring);
     Ok(())
+}
+
+/// What a missing name below /proc means; the files themselves are there.
+pub fn without_proc(error: io::Error) -> OpenError {
+    match error.kind() {
+        io::ErrorKind::NotFound => OpenError::Unsupported("/proc must be mounted to open a ring"),
+        _ => error.into(),
+    }
 }
 
 /// Refuses file systems on which a mapping is not one memory for all who have it.

@@ -355,6 +355,11 @@ impl<'a> Group<'a> {
         self.ring.region.pair(self.at + group::FRONTIER)
     }
 
+    /// Where its consumers look first.
+    pub fn hints(&self) -> [u64; 2] {
+        [self.head().load(Ordering::Acquire), self.walk().load(Ordering::Acquire)]
+    }
+
     /// Everything below it is done. F3: acquire, pairs with F2.
     #[inline]
     pub fn frontier(&self) -> Frontier {

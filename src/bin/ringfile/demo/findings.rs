@@ -32,6 +32,8 @@ pub struct Findings {
     disordered: u64,
     doubled: u64,
     seen: Vec<Seen>,
+    /// When the last message had been seen.
+    end: SystemTime,
 }
 
 /// The messages of one producer that one consumer has seen.
@@ -52,7 +54,13 @@ impl Findings {
             disordered: 0,
             doubled: 0,
             seen: (0..producers).map(|_| Seen::default()).collect(),
+            end: UNIX_EPOCH,
         }
+    }
+
+    /// Remembers when the last message was seen.
+    pub fn rest(&mut self) {
+        self.end = SystemTime::now();
     }
 
     /// Looks at a message.
@@ -73,7 +81,7 @@ impl Findings {
         self.doubled += u64::from(!seen.mark(number));
     }
 
-    pub fn to_json(&self, end: SystemTime) -> Value {
+    pub fn to_json(&self) -> Value {
         let seen: Vec<_> = self.seen.iter().map(|seen| &seen.bits).collect();
         json!({
             "messages": self.messages,
@@ -82,7 +90,7 @@ impl Findings {
             "disordered": self.disordered,
             "doubled": self.doubled,
             "seen": seen,
-            "end_unix_ns": end.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64,
+            "end_unix_ns": self.end.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64,
         })
     }
 }
@@ -123,7 +131,7 @@ pub struct Verdict {
     pub doubled: u64,
     pub changed: u64,
     pub disordered: u64,
-    /// When the last consumer had nothing more to do.
+    /// When the last message had arrived.
     pub end: SystemTime,
 }
 

@@ -34,13 +34,18 @@ pub const CONSUMER: &str = "demo-consumer";
 #[command(after_long_help = "\
 Examples:
   ringfile demo
-  ringfile demo --messages 5M --producers 1 --consumers 1
+  ringfile demo --messages 20000000 --producers 1 --consumers 1
   ringfile demo --seconds 10 --capacity 8K          a ring that is full most of the time
   ringfile demo --seconds 60 --path /dev/shm/demo.ring    and meanwhile: ringfile stat /dev/shm/demo.ring")]
 pub struct Args {
-    /// How many messages, K, M or G for thousands, millions or more in powers of 1024; text runs over and over if there is less
-    #[arg(long, value_name = "N", default_value = "200000", value_parser = size::parse, conflicts_with = "seconds")]
-    messages: usize,
+    /// How many messages; the text is repeated if it has fewer lines
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2_000_000,
+        conflicts_with = "seconds"
+    )]
+    messages: u64,
 
     /// Push for so long instead of a number of messages
     #[arg(long, value_name = "SECONDS", value_parser = size::parse_seconds)]
@@ -176,7 +181,10 @@ fn summary(verdict: &Verdict, begin: SystemTime, cells: u64) -> String {
     row(
         "order",
         match verdict.disordered {
-            0 => "each producer's messages in the order in which it pushed them".to_owned(),
+            0 => {
+                "for every consumer, each producer's messages came in the order they were pushed in"
+                    .to_owned()
+            }
             disordered => format!("{} OUT OF ORDER", grouped(disordered)),
         },
     );

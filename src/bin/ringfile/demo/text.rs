@@ -35,8 +35,9 @@ const OWN: &str = include_str!("text.rs");
 /// Of a single file: no log shall be all of it.
 const FROM_ONE_FILE: u64 = 256 << 10;
 
-/// Altogether, whatever was asked for: it is kept in the memory of every worker.
-const MOST: usize = 64 << 20;
+/// Altogether, whatever was asked for: every worker keeps it in its memory.
+const MOST_LINES: u64 = 200_000;
+const MOST_BYTES: usize = 64 << 20;
 
 /// Lines of bytes, with their ends.
 #[derive(Default)]
@@ -95,10 +96,10 @@ pub struct Source {
 }
 
 /// At most so many lines that have at most `longest` bytes, their end included; one at least.
-pub fn collect(lines: usize, longest: usize) -> Collected {
+pub fn collect(lines: u64, longest: usize) -> Collected {
     let mut collection = Collection {
         text: Text::default(),
-        lines: lines.max(1),
+        lines: lines.clamp(1, MOST_LINES) as usize,
         longest,
     };
     // A file of each place in turn, so that every kind of text is in it.
@@ -164,7 +165,7 @@ struct Collection {
 
 impl Collection {
     fn is_full(&self) -> bool {
-        self.text.len() >= self.lines || self.text.bytes() >= MOST
+        self.text.len() >= self.lines || self.text.bytes() >= MOST_BYTES
     }
 
     fn add_file(&mut self, path: &Path, source: &mut Source) {

@@ -14,7 +14,7 @@ use ringfile::{PopError, Queue};
 use serde_json::Value;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// A worker of `ringfile demo`, which starts it
 #[derive(ClapArgs)]
@@ -93,12 +93,12 @@ impl Args {
         let mut findings = Findings::new(self.producers);
         loop {
             match consumer.drain(BATCH, |message| findings.see(message, &text)) {
-                Ok(_) => {}
+                Ok(_) => findings.rest(),
                 Err(PopError::Closed) => break,
                 Err(error) => return Err(self.failure(error)),
             }
         }
-        answer(findings.to_json(SystemTime::now()))
+        answer(findings.to_json())
     }
 
     fn prepare(&self) -> Result<(Text, Queue), Failure> {
