@@ -52,13 +52,7 @@ impl Consumer {
         let tenancy = shared.ring.group(entry.into()).entry().tenancy;
         let owner = shared.join(Binding::Consumer { entry, tenancy })?;
         let popper = Popper::new(&shared.ring, owner, entry);
-        Ok(Consumer {
-            shared,
-            popper,
-            claimed: None,
-            stall: Stall::default(),
-            not_sync: PhantomData,
-        })
+        Ok(Consumer { shared, popper, claimed: None, stall: Stall::default(), not_sync: PhantomData })
     }
 
     /// Takes the next message; waits until there is one. `Closed` when the queue is closed and the group has finished everything.
@@ -128,37 +122,26 @@ impl Consumer {
         self.finish(&claimed);
         match span {
             Ok(_) => Ok(Position(claimed.first)),
-            Err(damaged) => Err(TryPopError::Corrupt {
-                position: damaged.position,
-            }),
+            Err(damaged) => Err(TryPopError::Corrupt { position: damaged.position }),
         }
     }
 
     /// Takes the next message and holds it until it is acknowledged; waits until there is one.
     pub fn claim(&mut self) -> Result<Delivery<'_>, PopError> {
         let span = self.wait(Self::claim_one)?;
-        Ok(Delivery {
-            consumer: self,
-            span,
-        })
+        Ok(Delivery { consumer: self, span })
     }
 
     /// As [`claim`](Self::claim), if there is a message.
     pub fn try_claim(&mut self) -> Result<Delivery<'_>, TryPopError> {
         let span = self.claim_one()?;
-        Ok(Delivery {
-            consumer: self,
-            span,
-        })
+        Ok(Delivery { consumer: self, span })
     }
 
     /// As [`claim`](Self::claim), waiting at most `timeout`.
     pub fn claim_timeout(&mut self, timeout: Duration) -> Result<Delivery<'_>, PopTimeoutError> {
         let span = self.wait_until(timeout, Self::claim_one)?;
-        Ok(Delivery {
-            consumer: self,
-            span,
-        })
+        Ok(Delivery { consumer: self, span })
     }
 
     /// Takes up to `max` messages (at most 1,024) with one claim and holds them; waits until there is one.
@@ -217,8 +200,7 @@ impl Consumer {
         timeout: Duration,
         see: impl FnMut(&[u8]),
     ) -> Result<usize, PopTimeoutError> {
-        self.claim_batch_timeout(max, timeout)
-            .map(|batch| batch.drain(see))
+        self.claim_batch_timeout(max, timeout).map(|batch| batch.drain(see))
     }
 
     /// Pops until the queue is closed and drained, or a message is damaged; [`pop`](Self::pop) says which.
@@ -234,9 +216,7 @@ impl Consumer {
         }
         let ring = &self.shared.ring;
         let mut pace = Paced::new(&ring.group(self.popper.entry().into()), wait::nanos);
-        self.popper
-            .try_claim_paced(ring, max, &mut pace)
-            .map_err(|nothing| self.explain(nothing))
+        self.popper.try_claim_paced(ring, max, &mut pace).map_err(|nothing| self.explain(nothing))
     }
 
     #[cold]
@@ -252,9 +232,7 @@ impl Consumer {
             Nothing::Paced(until) => TryPopError::Paced {
                 until: Instant::now() + Duration::from_nanos(until.saturating_sub(wait::nanos())),
             },
-            Nothing::Damaged(damaged) => TryPopError::Corrupt {
-                position: damaged.position,
-            },
+            Nothing::Damaged(damaged) => TryPopError::Corrupt { position: damaged.position },
         }
     }
 
@@ -281,9 +259,7 @@ impl Consumer {
             }
             Err(damaged) => {
                 self.finish(&claimed);
-                Err(TryPopError::Corrupt {
-                    position: damaged.position,
-                })
+                Err(TryPopError::Corrupt { position: damaged.position })
             }
         }
     }
@@ -292,9 +268,7 @@ impl Consumer {
     fn claim_many(&mut self, max: usize) -> Result<(), TryPopError> {
         let mut claimed = self.claim_cells(max)?;
         let ring = &self.shared.ring;
-        let damaged = claimed
-            .positions()
-            .find(|&at| ring.is_ready(at) && ring.message(at).is_err());
+        let damaged = claimed.positions().find(|&at| ring.is_ready(at) && ring.message(at).is_err());
         if let Some(position) = damaged {
             let sound = position - claimed.first;
             if sound == 0 {
@@ -314,9 +288,7 @@ impl Consumer {
     #[inline]
     fn finish(&self, claimed: &Claimed) {
         self.popper.ack(&self.shared.ring, claimed);
-        self.shared
-            .parker
-            .wake_after_ack(&self.shared.ring, self.popper.entry(), false);
+        self.shared.parker.wake_after_ack(&self.shared.ring, self.popper.entry(), false);
     }
 
     /// Finishes what is held.
@@ -331,18 +303,12 @@ impl Consumer {
     fn release(&mut self) {
         if let Some(mut claimed) = self.claimed.take() {
             self.popper.release_from(&self.shared.ring, &mut claimed, 0);
-            self.shared
-                .parker
-                .wake_after_ack(&self.shared.ring, self.popper.entry(), true);
+            self.shared.parker.wake_after_ack(&self.shared.ring, self.popper.entry(), true);
         }
     }
 
-    fn wait<T>(
-        &mut self,
-        attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
-    ) -> Result<T, PopError> {
-        self.wait_for(None, attempt, PopError::unless_waiting)
-            .expect("without a deadline there is an answer")
+    fn wait<T>(&mut self, attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>) -> Result<T, PopError> {
+        self.wait_for(None, attempt, PopError::unless_waiting).expect("without a deadline there is an answer")
     }
 
     fn wait_until<T>(
@@ -375,8 +341,7 @@ impl Consumer {
             }
         };
         // Whoever learns that the queue is closed passes it on.
-        let more =
-            || shared.ring.group(entry.into()).next_is_unclaimed() || shared.ring.tail().closed;
+        let more = || shared.ring.group(entry.into()).next_is_unclaimed() || shared.ring.tail().closed;
         shared.wait_for(Side::Consumers(entry), owner, deadline, look, more)
     }
 }
@@ -390,9 +355,7 @@ impl Drop for Consumer {
 
 impl fmt::Debug for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Consumer")
-            .field("popper", &self.popper)
-            .finish_non_exhaustive()
+        f.debug_struct("Consumer").field("popper", &self.popper).finish_non_exhaustive()
     }
 }
 
@@ -418,10 +381,7 @@ pub struct Delivery<'a> {
 
 impl Delivery<'_> {
     fn claimed(&self) -> &Claimed {
-        self.consumer
-            .claimed
-            .as_ref()
-            .expect("a delivery holds a claim")
+        self.consumer.claimed.as_ref().expect("a delivery holds a claim")
     }
 
     /// Where the message stands in the order of all messages.
@@ -509,8 +469,7 @@ impl Batch<'_> {
 
     /// How often the first message has been handed out, this time included.
     pub fn deliveries(&self) -> u32 {
-        self.claimed()
-            .map_or(0, |claimed| claimed.deliveries() as u32)
+        self.claimed().map_or(0, |claimed| claimed.deliveries() as u32)
     }
 
     /// Finishes every message.
@@ -524,21 +483,14 @@ impl Batch<'_> {
         let Some(claimed) = &mut self.consumer.claimed else {
             return;
         };
-        let rest = claimed
-            .positions()
-            .filter(|&at| ring.is_ready(at))
-            .nth(count);
+        let rest = claimed.positions().filter(|&at| ring.is_ready(at)).nth(count);
         match rest {
             None => self.consumer.ack(),
             Some(_) if count == 0 => {}
             Some(rest) => {
                 let cells = rest - claimed.first;
                 self.consumer.popper.ack_first(ring, claimed, cells);
-                self.consumer.shared.parker.wake_after_ack(
-                    ring,
-                    self.consumer.popper.entry(),
-                    false,
-                );
+                self.consumer.shared.parker.wake_after_ack(ring, self.consumer.popper.entry(), false);
             }
         }
     }
@@ -554,10 +506,7 @@ impl Batch<'_> {
                 self.batch.ack_first(self.count);
             }
         }
-        let mut seen = Seen {
-            batch: &mut self,
-            count: 0,
-        };
+        let mut seen = Seen { batch: &mut self, count: 0 };
         for message in seen.batch.iter() {
             see(message);
             seen.count += 1;
@@ -574,9 +523,7 @@ impl Drop for Batch<'_> {
 
 impl fmt::Debug for Batch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch")
-            .field("claimed", &self.claimed())
-            .finish_non_exhaustive()
+        f.debug_struct("Batch").field("claimed", &self.claimed()).finish_non_exhaustive()
     }
 }
 

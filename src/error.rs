@@ -53,10 +53,9 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OpenError::NotARing => write!(
-                f,
-                "not a ring: the file was made by something else; choose another path"
-            ),
+            OpenError::NotARing => {
+                write!(f, "not a ring: the file was made by something else; choose another path")
+            }
             OpenError::Version { found, supported } => write!(
                 f,
                 "the file has format version {found}, and this build reads version {supported}: use the version of ringfile that made it"
@@ -70,14 +69,12 @@ impl fmt::Display for OpenError {
                 "the file should have {expected} bytes and has {found}: it was truncated or extended; restore it"
             ),
             OpenError::Corrupt(what) => write!(f, "damaged: {what}; see `ringfile verify`"),
-            OpenError::DiskFull => write!(
-                f,
-                "no space left for the whole file: free some, or ask for a smaller capacity"
-            ),
-            OpenError::TooManyParticipants => write!(
-                f,
-                "every participant slot is taken: close some producers or consumers"
-            ),
+            OpenError::DiskFull => {
+                write!(f, "no space left for the whole file: free some, or ask for a smaller capacity")
+            }
+            OpenError::TooManyParticipants => {
+                write!(f, "every participant slot is taken: close some producers or consumers")
+            }
             OpenError::Unsupported(what) => write!(f, "not supported: {what}"),
             OpenError::Options(what) => write!(f, "{what}"),
             OpenError::Io(error) => write!(f, "{error}"),

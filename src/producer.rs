@@ -42,13 +42,7 @@ impl Producer {
     pub(crate) fn new(shared: Arc<Shared>) -> Result<Producer, AttachError> {
         let owner = shared.join(Binding::Producer)?;
         let pusher = Pusher::new(&shared.ring, owner);
-        Ok(Producer {
-            shared,
-            pusher,
-            outstanding: None,
-            stall: Stall::default(),
-            not_sync: PhantomData,
-        })
+        Ok(Producer { shared, pusher, outstanding: None, stall: Stall::default(), not_sync: PhantomData })
     }
 
     /// Pushes a message; waits while the queue is full.
@@ -92,11 +86,7 @@ impl Producer {
     }
 
     /// Pushes a message; waits at most `timeout` while the queue is full.
-    pub fn push_timeout(
-        &mut self,
-        message: &[u8],
-        timeout: Duration,
-    ) -> Result<Position, PushTimeoutError> {
+    pub fn push_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<Position, PushTimeoutError> {
         self.wait_until(timeout, |p| p.try_push(message))
     }
 
@@ -115,10 +105,7 @@ impl Producer {
     }
 
     /// As [`push_batch`](Self::push_batch), if there is room now.
-    pub fn try_push_batch<M: AsRef<[u8]>>(
-        &mut self,
-        messages: &[M],
-    ) -> Result<Positions, TryPushError> {
+    pub fn try_push_batch<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<Positions, TryPushError> {
         if messages.is_empty() {
             return Ok(Positions::new(0, 0));
         }
@@ -129,10 +116,7 @@ impl Producer {
             for message in messages {
                 self.check_len(message.as_ref().len())?;
             }
-            return Err(TryPushError::BatchTooLarge {
-                messages: messages.len(),
-                max,
-            });
+            return Err(TryPushError::BatchTooLarge { messages: messages.len(), max });
         }
         let reserved = self.reserve_cells(messages.len(), len)?;
         // `as_ref` is foreign code: should it panic, the reservation is found and aborted.
@@ -198,11 +182,7 @@ impl Producer {
 
     fn check_len(&self, len: usize) -> Result<(), TryPushError> {
         let max = self.shared.ring.max_len();
-        if len > max {
-            Err(TryPushError::TooLarge { len, max })
-        } else {
-            Ok(())
-        }
+        if len > max { Err(TryPushError::TooLarge { len, max }) } else { Ok(()) }
     }
 
     /// The reservation behind every push.
@@ -218,9 +198,7 @@ impl Producer {
         if count == 1 {
             self.check_len(len(0))?;
         }
-        self.pusher
-            .try_reserve(&self.shared.ring, count, len)
-            .map_err(|nothing| self.explain(nothing))
+        self.pusher.try_reserve(&self.shared.ring, count, len).map_err(|nothing| self.explain(nothing))
     }
 
     #[cold]
@@ -234,9 +212,7 @@ impl Producer {
                 TryPushError::Full
             }
             NoRoom::Closed => TryPushError::Closed,
-            NoRoom::Damaged(damaged) => TryPushError::Corrupt {
-                position: damaged.position,
-            },
+            NoRoom::Damaged(damaged) => TryPushError::Corrupt { position: damaged.position },
         }
     }
 
@@ -256,10 +232,7 @@ impl Producer {
         }
     }
 
-    fn wait<T>(
-        &mut self,
-        attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,
-    ) -> Result<T, PushError> {
+    fn wait<T>(&mut self, attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>) -> Result<T, PushError> {
         self.wait_for(None, attempt, PushError::unless_waiting)
             .expect("without a deadline there is an answer")
     }
@@ -300,9 +273,7 @@ impl Drop for Producer {
 
 impl fmt::Debug for Producer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Producer")
-            .field("pusher", &self.pusher)
-            .finish_non_exhaustive()
+        f.debug_struct("Producer").field("pusher", &self.pusher).finish_non_exhaustive()
     }
 }
 
@@ -320,11 +291,7 @@ impl<'a> Reservation<'a> {
             .message(&producer.shared.ring, &reserved, len)
             .expect("the length is the one that was reserved");
         producer.outstanding = Some((reserved, true));
-        Reservation {
-            producer,
-            reserved,
-            span,
-        }
+        Reservation { producer, reserved, span }
     }
 
     /// The position that the message will have.
@@ -345,11 +312,7 @@ impl<'a> Reservation<'a> {
     ///
     /// If `len` is more than was reserved.
     pub fn commit_len(self, len: usize) -> Position {
-        assert!(
-            len <= self.span.len,
-            "{len} bytes were not reserved, only {}",
-            self.span.len
-        );
+        assert!(len <= self.span.len, "{len} bytes were not reserved, only {}", self.span.len);
         self.producer.shared.ring.set_len(self.reserved.first, len);
         self.commit()
     }
@@ -359,12 +322,7 @@ impl Deref for Reservation<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        let at = self
-            .producer
-            .shared
-            .ring
-            .region()
-            .bytes(self.span.offset, self.span.len);
+        let at = self.producer.shared.ring.region().bytes(self.span.offset, self.span.len);
         // SAFETY: the span lies inside the region, its bytes are initialised, and until it is published it is this reservation's alone.
         unsafe { std::slice::from_raw_parts(at.as_ptr(), self.span.len) }
     }
@@ -372,12 +330,7 @@ impl Deref for Reservation<'_> {
 
 impl DerefMut for Reservation<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        let at = self
-            .producer
-            .shared
-            .ring
-            .region()
-            .bytes(self.span.offset, self.span.len);
+        let at = self.producer.shared.ring.region().bytes(self.span.offset, self.span.len);
         // SAFETY: as for `deref`, and `self` is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(at.as_ptr(), self.span.len) }
     }
@@ -391,8 +344,6 @@ impl Drop for Reservation<'_> {
 
 impl fmt::Debug for Reservation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reservation")
-            .field("reserved", &self.reserved)
-            .finish_non_exhaustive()
+        f.debug_struct("Reservation").field("reserved", &self.reserved).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{AttachError, OpenError};
 use crate::file::header::Header;
 use crate::file::layout::{Geometry, Layout};
 use crate::file::region::Region;
-use crate::file::{self, Attachment};
+use crate::file::{self, Opened};
 use crate::producer::Producer;
 use crate::ring::Ring;
 use crate::shared::{Shared, Wait};
@@ -203,8 +203,8 @@ impl Options {
         }
         let header = self.header()?;
         let policy = self.policy()?;
-        file::create(path, &header, self.mode, |ring| {
-            policy.format(ring, &header)
+        file::create(path, &header, self.mode, |region| {
+            policy.format(&Ring::new(region, header.layout), &header);
         })?;
         self.attach_as(path, true)
     }
@@ -216,18 +216,20 @@ impl Options {
 
     fn attach_as(&self, path: &Path, is_new: bool) -> Result<Queue, OpenError> {
         require_pair_swap()?;
-        let (attachment, header, ring) = Attachment::open(path)?;
-        let found = header.layout.geometry;
+        let (opened, region) = Opened::open(path)?;
+        let found = opened.header.layout.geometry;
         let asked = self.geometry_over(found)?;
         if asked != found {
             return Err(OpenError::Geometry { asked, found });
         }
+        let ring = Ring::new(region, opened.header.layout);
+        if let Some(what) = ring.contradiction() {
+            return Err(OpenError::Corrupt(what));
+        }
+        let attachment = opened.attach(ring.next_attachment())?;
         let shared = Shared::new(ring, Some(attachment), self.wait);
         shared.recover();
-        Ok(Queue {
-            shared: Arc::new(shared),
-            is_new,
-        })
+        Ok(Queue { shared: Arc::new(shared), is_new })
     }
 
     /// A queue in the memory of this process, by the same code, without a file.
@@ -246,28 +248,16 @@ impl Options {
         let region = Region::heap(header.layout.file_len).ok_or(OpenError::DiskFull)?;
         let ring = Ring::new(region, header.layout);
         self.policy()?.format(&ring, &header);
-        Ok(Queue {
-            shared: Arc::new(Shared::new(ring, None, self.wait)),
-            is_new: true,
-        })
+        Ok(Queue { shared: Arc::new(Shared::new(ring, None, self.wait)), is_new: true })
     }
 
     /// What a new queue has beyond its header.
     fn policy(&self) -> Result<Policy, OpenError> {
         if !(0.0..=1e9).contains(&self.rate) {
-            return Err(OpenError::Options(
-                "a rate is between 0 (any) and 1e9 messages a second",
-            ));
+            return Err(OpenError::Options("a rate is between 0 (any) and 1e9 messages a second"));
         }
-        let burst = self
-            .burst
-            .map_or((self.rate / 100.0) as u64, u64::from)
-            .max(1);
-        Ok(Policy {
-            ticketed: self.claim == Claim::Ticketed,
-            rate: self.rate,
-            burst,
-        })
+        let burst = self.burst.map_or((self.rate / 100.0) as u64, u64::from).max(1);
+        Ok(Policy { ticketed: self.claim == Claim::Ticketed, rate: self.rate, burst })
     }
 
     /// The header of a new queue.
@@ -326,18 +316,16 @@ impl Policy {
 }
 
 fn power_of_two(count: u64) -> Result<u64, OpenError> {
-    count.checked_next_power_of_two().ok_or(OpenError::Options(
-        "the capacity or number of messages is too large",
-    ))
+    count
+        .checked_next_power_of_two()
+        .ok_or(OpenError::Options("the capacity or number of messages is too large"))
 }
 
 fn require_pair_swap() -> Result<(), OpenError> {
     if AtomicPair::is_supported() {
         Ok(())
     } else {
-        Err(OpenError::Unsupported(
-            "this processor cannot swap 128 bits at once",
-        ))
+        Err(OpenError::Unsupported("this processor cannot swap 128 bits at once"))
     }
 }
 

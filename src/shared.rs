@@ -38,12 +38,7 @@ impl Shared {
     /// `attachment`: none for a queue that lives in this process alone.
     pub fn new(ring: Ring, attachment: Option<Attachment>, wait: Wait) -> Shared {
         let parker = Parker::new(ring.region().is_shared());
-        Shared {
-            ring,
-            parker,
-            wait,
-            attachment,
-        }
+        Shared { ring, parker, wait, attachment }
     }
 
     /// Takes a slot, those of the dead included.
@@ -54,9 +49,7 @@ impl Shared {
                 self.recover();
                 participant::attach(&self.ring, number, binding)
             })
-            .ok_or(AttachError::TooManyParticipants {
-                max: self.ring.participants(),
-            })?;
+            .ok_or(AttachError::TooManyParticipants { max: self.ring.participants() })?;
         let slot = self.ring.slot(owner);
         slot.describe(process::identity(), process::unix_nanos());
         Ok(owner)
@@ -88,9 +81,7 @@ impl Shared {
         }
         let remaining = || match deadline {
             None => Some(Duration::MAX),
-            Some(deadline) => deadline
-                .checked_duration_since(Instant::now())
-                .filter(|left| !left.is_zero()),
+            Some(deadline) => deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()),
         };
         let backoff = Backoff::new();
         let spins = match self.wait {
@@ -107,14 +98,12 @@ impl Shared {
                 remaining()?;
             }
         }
-        self.parker
-            .wait(&self.ring, side, owner, remaining, look, more)
+        self.parker.wait(&self.ring, side, owner, remaining, look, more)
     }
 }
 
 /// On one core nothing happens while we look.
-static CORES: LazyLock<usize> =
-    LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
 
 /// When a handle that makes no progress last asked whether the dead are the cause.
 #[derive(Debug, Default)]

@@ -97,11 +97,7 @@ impl Stats {
             })
             .collect();
         let (reap, tail) = (ring.reaped(), ring.tail());
-        let data_units = if reap.position == tail.position {
-            0
-        } else {
-            tail.unit.since(reap.unit)
-        };
+        let data_units = if reap.position == tail.position { 0 } else { tail.unit.since(reap.unit) };
         Stats {
             capacity: geometry.data_bytes as usize,
             cells: geometry.cells,
@@ -133,9 +129,7 @@ pub(crate) fn backlog(ring: &Ring, entry: usize) -> usize {
         let cells = claim.map_or(1, Claim::cells);
         let done = claim.is_some_and(|c| matches!(c.state(), State::Done | State::Dead));
         if !done {
-            open += (at..at.saturating_add(cells).min(end))
-                .filter(|&at| ready(at))
-                .count();
+            open += (at..at.saturating_add(cells).min(end)).filter(|&at| ready(at)).count();
         }
         at = at.saturating_add(cells);
     }
@@ -179,19 +173,13 @@ impl Verification {
         let (reap, tail) = (ring.reaped(), ring.tail());
         let mut problem = |position, what| found.problems.push(Problem { position, what });
         if tail.position < reap.position || tail.position - reap.position > ring.cells() {
-            problem(
-                tail.position,
-                "the tail and the reap cursor are further apart than there are cells",
-            );
+            problem(tail.position, "the tail and the reap cursor are further apart than there are cells");
             return found;
         }
         for entry in (0..ring.entries()).filter(|&entry| ring.is_group(entry)) {
             let frontier = ring.group(entry).frontier();
             if frontier.position < reap.position || frontier.position > tail.position {
-                problem(
-                    frontier.position,
-                    "the frontier of a group is outside the ring",
-                );
+                problem(frontier.position, "the frontier of a group is outside the ring");
                 continue;
             }
             let group = ring.group(entry);
@@ -223,10 +211,9 @@ impl Verification {
                         found.messages += 1;
                         found.bytes += span.len as u64;
                     }
-                    Err(_) => found.problems.push(Problem {
-                        position: at,
-                        what: "a message lies outside the data ring",
-                    }),
+                    Err(_) => found
+                        .problems
+                        .push(Problem { position: at, what: "a message lies outside the data ring" }),
                 },
                 Some(_) => found.skipped += 1,
             }

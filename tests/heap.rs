@@ -39,16 +39,13 @@ fn two_producers_two_consumers() {
             let mut consumer = queue.consumer().unwrap();
             thread::spawn(move || consumer.iter().collect::<Vec<_>>())
         });
-        producers.map(|p| p.join().unwrap());
+        for producer in producers {
+            producer.join().unwrap();
+        }
         queue.close();
-        let mut got: Vec<Vec<u8>> = consumers
-            .into_iter()
-            .flat_map(|c| c.join().unwrap())
-            .collect();
+        let mut got: Vec<Vec<u8>> = consumers.into_iter().flat_map(|c| c.join().unwrap()).collect();
         got.sort();
-        let mut sent: Vec<Vec<u8>> = (0..MESSAGES)
-            .flat_map(|i| [message(i), message(i)])
-            .collect();
+        let mut sent: Vec<Vec<u8>> = (0..MESSAGES).flat_map(|i| [message(i), message(i)]).collect();
         sent.sort();
         assert_eq!(got, sent);
     }

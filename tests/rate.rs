@@ -7,11 +7,7 @@ use std::time::{Duration, Instant};
 /// The predecessor's: 5 messages at 2 a second take 2 to 3 seconds.
 #[test]
 fn five_messages_at_two_a_second() {
-    let queue = Queue::options()
-        .capacity(1 << 20)
-        .rate(2.0)
-        .in_memory()
-        .unwrap();
+    let queue = Queue::options().capacity(1 << 20).rate(2.0).in_memory().unwrap();
     let mut producer = queue.producer().unwrap();
     for i in 0..5u8 {
         producer.push(&[i]).unwrap();
@@ -22,10 +18,7 @@ fn five_messages_at_two_a_second() {
         assert_eq!(consumer.pop().unwrap(), [i]);
     }
     let took = start.elapsed();
-    assert!(
-        Duration::from_secs(2) <= took && took < Duration::from_secs(3),
-        "{took:?}"
-    );
+    assert!(Duration::from_secs(2) <= took && took < Duration::from_secs(3), "{took:?}");
 }
 
 /// The predecessor's: without a rate, 10 messages take less than 100 ms.
@@ -48,13 +41,8 @@ fn no_stretch_has_more_than_the_rate_and_the_burst() {
     const RATE: f64 = 500.0;
     const BURST: u32 = 20;
     for claim in [Claim::Ordered, Claim::Ticketed] {
-        let queue = Queue::options()
-            .capacity(1 << 20)
-            .rate(RATE)
-            .burst(BURST)
-            .claim(claim)
-            .in_memory()
-            .unwrap();
+        let queue =
+            Queue::options().capacity(1 << 20).rate(RATE).burst(BURST).claim(claim).in_memory().unwrap();
         let mut producer = queue.producer().unwrap();
         for _ in 0..300 {
             producer.push(b"x").unwrap();
@@ -72,35 +60,22 @@ fn no_stretch_has_more_than_the_rate_and_the_burst() {
                 times
             })
         });
-        let mut times: Vec<Duration> = consumers
-            .into_iter()
-            .flat_map(|c| c.join().unwrap())
-            .collect();
+        let mut times: Vec<Duration> = consumers.into_iter().flat_map(|c| c.join().unwrap()).collect();
         times.sort();
         assert_eq!(times.len(), 300);
         // So nothing ends before its credit can have been granted.
         for (n, time) in times.iter().enumerate() {
             let earliest = (n as f64 + 1.0 - f64::from(BURST)) / RATE;
-            assert!(
-                time.as_secs_f64() >= earliest - 1e-6,
-                "delivery {n} after {time:?}"
-            );
+            assert!(time.as_secs_f64() >= earliest - 1e-6, "delivery {n} after {time:?}");
         }
         let whole = times.last().unwrap().as_secs_f64();
-        assert!(
-            whole < 280.0 / RATE * 3.0,
-            "far slower than the rate: {whole} s"
-        );
+        assert!(whole < 280.0 / RATE * 3.0, "far slower than the rate: {whole} s");
     }
 }
 
 #[test]
 fn a_paced_poller_is_told_when_and_a_paced_time_out_ends() {
-    let queue = Queue::options()
-        .capacity(1 << 20)
-        .rate(1.0)
-        .in_memory()
-        .unwrap();
+    let queue = Queue::options().capacity(1 << 20).rate(1.0).in_memory().unwrap();
     queue.producer().unwrap().push_batch(&["a", "b"]).unwrap();
     let mut consumer = queue.consumer().unwrap();
     assert_eq!(consumer.try_pop().unwrap(), b"a");
@@ -109,10 +84,7 @@ fn a_paced_poller_is_told_when_and_a_paced_time_out_ends() {
     };
     assert!(until > Instant::now());
     let start = Instant::now();
-    assert_eq!(
-        consumer.pop_timeout(Duration::from_millis(50)),
-        Err(PopTimeoutError::Timeout)
-    );
+    assert_eq!(consumer.pop_timeout(Duration::from_millis(50)), Err(PopTimeoutError::Timeout));
     assert!(start.elapsed() < Duration::from_millis(900));
     thread::sleep(until.saturating_duration_since(Instant::now()));
     assert_eq!(consumer.try_pop().unwrap(), b"b");

@@ -3,7 +3,6 @@
 use super::header::Header;
 use super::region::Region;
 use crate::error::OpenError;
-use crate::ring::Ring;
 use crate::sys::file;
 use memmap2::MmapRaw;
 use std::fs::{self, File, OpenOptions};
@@ -12,7 +11,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Makes a whole ring without a name, its words written by `format`, then gives it its name. `AlreadyExists` leaves what is there untouched.
-pub fn create(path: &Path, header: &Header, mode: u32, format: impl FnOnce(&Ring)) -> Result<(), OpenError> {
+pub fn create(path: &Path, header: &Header, mode: u32, format: impl FnOnce(Region)) -> Result<(), OpenError> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -31,12 +30,11 @@ pub fn create(path: &Path, header: &Header, mode: u32, format: impl FnOnce(&Ring
     }
 }
 
-fn fill(file: &File, header: &Header, format: impl FnOnce(&Ring)) -> Result<(), OpenError> {
+fn fill(file: &File, header: &Header, format: impl FnOnce(Region)) -> Result<(), OpenError> {
     refuse_unsafe(file)?;
     file::allocate(file, header.layout.file_len)?;
     file.write_all_at(&header.to_bytes(), 0)?;
-    let ring = Ring::new(Region::mapping(MmapRaw::map_raw(file)?), header.layout);
-    format(&ring);
+    format(Region::mapping(MmapRaw::map_raw(file)?));
     Ok(())
 }
 

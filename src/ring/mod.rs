@@ -5,6 +5,7 @@
 //! over a mapping, over a heap block, and over the atomics of a model checker. `docs/protocol.md` is its specification; the labels
 //! T1, C2, E3 in comments are those of its tables.
 
+mod check;
 pub mod claim;
 pub mod pace;
 pub mod participant;

@@ -1,0 +1,38 @@
+//! Whether the cursors of a ring that is taken up can be those of a ring at all.
+
+use super::Ring;
+use crate::file::layout::UNIT;
+
+/// Positions end here, after 292 years at one a nanosecond: beyond it a file is damaged.
+const LAST_POSITION: u64 = 1 << 63;
+
+impl Ring {
+    /// What contradicts itself in the cursors, if anything; others may be moving them.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        if !self.is_group(0) {
+            return Some("the default group is missing");
+        }
+        // `reap` first and `tail` last: they only rise.
+        let reap = self.reaped();
+        let groups: Vec<_> =
+            (0..self.entries()).filter(|&e| self.is_group(e)).map(|entry| self.group(entry)).collect();
+        let frontiers: Vec<u64> = groups.iter().map(|group| group.frontier().position).collect();
+        // Consumers that draw places may be ahead of the tail, but not by more than they all can draw at once.
+        let drawn = (self.participants() * self.max_batch()) as u64;
+        let hints = groups.iter().flat_map(|group| group.hints()).max().unwrap_or(0).saturating_sub(drawn);
+        let committed = self.committed();
+        let tail = self.tail();
+        let again = self.reaped();
+        let in_order = frontiers.iter().all(|&f| reap.position <= f && f <= tail.position)
+            && hints.max(committed).max(reap.position) <= tail.position
+            && tail.position < LAST_POSITION;
+        let units = self.layout.geometry.data_bytes / UNIT as u64;
+        let fits = tail.position.saturating_sub(again.position) <= self.cells()
+            && tail.unit.since(again.unit) <= units;
+        if in_order && (fits || again.position > tail.position) {
+            None
+        } else {
+            Some("the cursors contradict each other")
+        }
+    }
+}
