@@ -27,14 +27,14 @@ impl Side {
     }
 }
 
-/// The nap of those who watch: nobody may wake them, if whoever should was killed.
+/// The nap of the sleeper that watches: whoever should wake one may have been killed.
 const NAP: Duration = Duration::from_millis(5);
-/// So many of the sleepers on a file watch; the others may sleep longer.
-const WATCHERS: u32 = 3;
-/// The nap of the others, unless the watchers are late.
-const LONG_NAP: Duration = Duration::from_millis(100);
-/// Watchers are late if nobody has looked for so long.
+/// A sleeper that finds that nobody has watched for so long does it itself.
 const LATE: Duration = Duration::from_millis(15);
+/// The others look less often, all together as often as one that sleeps that long.
+const OTHERS_NAP: Duration = Duration::from_millis(20);
+/// The longest nap.
+const LONGEST_NAP: Duration = Duration::from_secs(1);
 /// The nap of a sleeper that cannot make the others fence.
 const UNFENCED_NAP: Duration = Duration::from_millis(1);
 
@@ -105,12 +105,12 @@ impl Parker {
         }
     }
 
-    /// Wakes `count` sleepers of a side, whether or not its bit says that there are any.
-    pub fn wake(&self, ring: &Ring, side: Side, count: u32) {
+    /// Wakes `count` sleepers of a side, whether or not its bit says that there are any. Returns how many there were.
+    pub fn wake(&self, ring: &Ring, side: Side, count: u32) -> usize {
         ring.parked().fetch_and(!side.bit(), Ordering::Relaxed);
         let futex = ring.futex(side);
         futex.fetch_add(1, Ordering::Release); // E6
-        wait::wake(futex, count, self.shared);
+        wait::wake(futex, count, self.shared)
     }
 
     /// Wakes everybody: after `close`, `reopen` and recovery.
@@ -135,7 +135,8 @@ impl Parker {
     ) -> Option<T> {
         let futex = ring.futex(side);
         let (asleep, me) = ring.asleep(owner);
-        loop {
+        let mut watch = Watch::default();
+        let found = loop {
             let count = futex.load(Ordering::Acquire); // E6
             // Set before looking, after every sleep too: a wake that another sleeper got must not leave this one forgotten (W1).
             let before = ring.parked().fetch_or(side.bit(), Ordering::SeqCst);
@@ -146,22 +147,39 @@ impl Parker {
                 if more() {
                     self.wake(ring, side, 1);
                 }
-                return Some(found);
+                break Some(found);
             }
-            let left = remaining()?;
+            let Some(left) = remaining() else {
+                break None;
+            };
             asleep.fetch_or(me, Ordering::Relaxed);
-            let nap = if fenced { ring.nap(owner) } else { UNFENCED_NAP };
+            let nap = watch.nap(ring);
+            let nap = if fenced { nap } else { nap.min(UNFENCED_NAP) };
             wait::sleep(futex, count, nap.min(left), self.shared);
             asleep.fetch_and(!me, Ordering::Relaxed);
             if futex.load(Ordering::Relaxed) == count {
                 self.look_after_all(ring);
+            }
+        };
+        if watch.resign(ring) {
+            self.wake_any(ring);
+        }
+        found
+    }
+
+    /// Wakes one sleeper of any side, so that it watches.
+    #[cold]
+    fn wake_any(&self, ring: &Ring) {
+        let sides = (0..ring.entries() as u16).map(Side::Consumers).chain([Side::Producers]);
+        for side in sides {
+            if self.wake(ring, side, 1) > 0 {
+                return;
             }
         }
     }
 
     /// What a sleeper does that woke by itself: a waker may have been killed between its store and its call.
     fn look_after_all(&self, ring: &Ring) {
-        ring.looked().store(wait::clock().as_millis() as u64, Ordering::Relaxed);
         if ring.is_crowded() {
             self.wake(ring, Side::Producers, 1);
         }
@@ -194,21 +212,44 @@ impl Ring {
         self.is_group(entry) && self.group(entry).next_is_unclaimed()
     }
 
-    /// How long a sleeper sleeps that nobody wakes: those with the lowest slots watch for all, and so does whoever finds them late.
-    fn nap(&self, owner: Owner) -> Duration {
-        let word = owner.0 as usize / 64;
-        let below: u32 = self
-            .asleep_words()
-            .take(word + 1)
-            .enumerate()
-            .map(|(i, bits)| {
-                let bits = bits.load(Ordering::Relaxed);
-                let mask = if i < word { u64::MAX } else { (1 << (owner.0 % 64)) - 1 };
-                (bits & mask).count_ones()
-            })
-            .sum();
-        let looked = Duration::from_millis(self.looked().load(Ordering::Relaxed));
-        let late = wait::clock().abs_diff(looked) > LATE;
-        if below < WATCHERS || late { NAP } else { LONG_NAP }
+    /// How many sleep, the dead included that nobody has settled yet.
+    fn sleepers(&self) -> u32 {
+        self.asleep_words().map(|bits| bits.load(Ordering::Relaxed).count_ones()).sum()
+    }
+}
+
+/// Whether a sleeper is the one that watches for all. A role, not a lock: nobody waits for it, two may have it for a nap, and who finds it neglected takes it.
+#[derive(Default)]
+struct Watch {
+    /// When this sleeper said last that it watches, in milliseconds.
+    since: Option<u64>,
+}
+
+impl Watch {
+    /// How long to sleep now.
+    fn nap(&mut self, ring: &Ring) -> Duration {
+        let now = wait::clock();
+        let looked = ring.looked().load(Ordering::Relaxed);
+        let watches = match self.since {
+            Some(since) => looked == since,
+            None => now.abs_diff(Duration::from_millis(looked)) > LATE,
+        };
+        if !watches {
+            self.since = None;
+            return (OTHERS_NAP * ring.sleepers()).min(LONGEST_NAP);
+        }
+        let now = now.as_millis() as u64;
+        ring.looked().store(now, Ordering::Relaxed);
+        self.since = Some(now);
+        NAP
+    }
+
+    /// Gives the role up, if it was this sleeper's. Says whether somebody else should be woken to take it.
+    fn resign(self, ring: &Ring) -> bool {
+        let watched = self.since.is_some_and(|since| ring.looked().load(Ordering::Relaxed) == since);
+        if watched {
+            ring.looked().store(0, Ordering::Relaxed);
+        }
+        watched && ring.sleepers() > 0
     }
 }

@@ -204,9 +204,9 @@ impl Layout {
         self.geometry.cell_size as usize - cell::INLINE
     }
 
-    /// The longest message in bytes: half the data ring, or what fits a cell if that is more.
+    /// The longest message in bytes: half the data ring, or what fits a cell if that is more; a length has 32 bits.
     pub fn max_len(&self) -> usize {
-        let half = (self.geometry.data_bytes / 2) as usize;
+        let half = (self.geometry.data_bytes / 2).min(u32::MAX.into()) as usize;
         half.max(self.inline_len())
     }
 }

@@ -71,26 +71,26 @@ mod imp {
             _: Ordering,
             _: Ordering,
         ) -> Result<Pair, Pair> {
-            let swapped: u8;
+            let swapped: u64;
             let (hi, lo);
-            // SAFETY: the pointer is valid for reads and writes of 16 aligned bytes; rbx, which the compiler keeps to itself, is put back.
+            // SAFETY: the pointer is valid for reads and writes of 16 aligned bytes. The instruction wants the new low half in rbx, which the
+            // compiler may be using for anything, this block's operands included: so they all have registers by name, and rbx is put back.
             unsafe {
                 asm!(
-                    "xchg {new_lo}, rbx",
-                    "lock cmpxchg16b [{at}]",
-                    "mov rbx, {new_lo}",
-                    "sete {swapped}",
-                    at = in(reg) self.0.get(),
-                    new_lo = inout(reg) new.lo => _,
-                    swapped = out(reg_byte) swapped,
-                    in("rcx") new.hi,
+                    "xchg rsi, rbx",
+                    "lock cmpxchg16b [rdi]",
+                    "sete cl",
+                    "mov rbx, rsi",
+                    in("rdi") self.0.get(),
+                    inout("rsi") new.lo => _,
+                    inout("rcx") new.hi => swapped,
                     inout("rax") current.lo => lo,
                     inout("rdx") current.hi => hi,
                     options(nostack),
                 );
             }
             let found = Pair { hi, lo };
-            if swapped != 0 { Ok(found) } else { Err(found) }
+            if swapped as u8 != 0 { Ok(found) } else { Err(found) }
         }
     }
 }
