@@ -192,9 +192,9 @@ errors! {
     PopError {
         /// The queue was closed, and the group is done with everything.
         Closed => "the queue is closed and drained",
-        /// The message there cannot be read; it was stepped over.
+        /// The file is damaged there. A message that cannot be read is stepped over; damaged cursors stay as they are.
         Corrupt { /** Where. */ position: u64 } =>
-            "the message at position {position} is damaged and was stepped over: see `ringfile verify`",
+            "the ring is damaged at position {position}: see `ringfile verify`",
     }
 
     /// Why a pop that does not wait gave up.
@@ -208,9 +208,9 @@ errors! {
             "the rate of the group is used up (until {until:?}): try again then",
         /// The queue was closed, and the group is done with everything.
         Closed => "the queue is closed and drained",
-        /// The message there cannot be read; it was stepped over.
+        /// The file is damaged there. A message that cannot be read is stepped over; damaged cursors stay as they are.
         Corrupt { /** Where. */ position: u64 } =>
-            "the message at position {position} is damaged and was stepped over: see `ringfile verify`",
+            "the ring is damaged at position {position}: see `ringfile verify`",
     }
 
     /// Why a pop that waits for a time gave up.
@@ -219,9 +219,9 @@ errors! {
         Timeout => "nothing to pop for the whole time-out",
         /// The queue was closed, and the group is done with everything.
         Closed => "the queue is closed and drained",
-        /// The message there cannot be read; it was stepped over.
+        /// The file is damaged there. A message that cannot be read is stepped over; damaged cursors stay as they are.
         Corrupt { /** Where. */ position: u64 } =>
-            "the message at position {position} is damaged and was stepped over: see `ringfile verify`",
+            "the ring is damaged at position {position}: see `ringfile verify`",
     }
 }
 

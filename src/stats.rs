@@ -203,6 +203,16 @@ impl Verification {
                 at = end;
             }
         }
+        for at in tail.position..reap.position.saturating_add(ring.cells()) {
+            let claimed = (0..ring.entries()).filter(|&entry| ring.is_group(entry)).any(|entry| {
+                let group = ring.group(entry);
+                group.claim_at(at, group.frontier().tenancy).is_some()
+            });
+            // Read afterwards: who publishes or claims it meanwhile has moved the tail before.
+            if (claimed || ring.published(at).is_some()) && ring.tail().position <= at {
+                problem(at, "something is published or claimed beyond the tail");
+            }
+        }
         for at in reap.position..tail.position {
             match ring.published(at).map(|p| p.kind()) {
                 None => found.unpublished += 1,

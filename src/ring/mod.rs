@@ -271,10 +271,8 @@ impl Ring {
         }
         let start = (extent.unit.get() & (self.units - 1)) as usize * UNIT;
         let data_bytes = self.layout.geometry.data_bytes as usize;
-        (len <= data_bytes - start).then_some(Span {
-            offset: self.layout.data + start,
-            len,
-        })
+        let fits = len <= self.max_len && len <= data_bytes - start;
+        fits.then_some(Span { offset: self.layout.data + start, len })
     }
 
     /// Where the message of a claimed position is. The claim's acquire of the publish word (E1) is what makes these relaxed loads see it.
