@@ -4,7 +4,7 @@ use crate::error::{AttachError, PopError, PopTimeoutError, TryPopError};
 use crate::park::Side;
 use crate::position::Position;
 use crate::ring::claim::{Claimed, Nothing, Popper};
-use crate::ring::pace::Paced;
+use crate::ring::pace::{Paced, Pacer};
 use crate::ring::words::{Binding, Kind};
 use crate::ring::{Ring, Span, participant, reclaim};
 use crate::shared::{Shared, Stall};
@@ -40,6 +40,7 @@ use std::time::{Duration, Instant};
 pub struct Consumer {
     shared: Arc<Shared>,
     popper: Popper,
+    pacer: Pacer,
     /// What is claimed and not let go of. Found by the next call if its guard was leaked.
     claimed: Option<Claimed>,
     stall: Stall,
@@ -52,7 +53,8 @@ impl Consumer {
         let tenancy = shared.ring.group(entry.into()).entry().tenancy;
         let owner = shared.join(Binding::Consumer { entry, tenancy })?;
         let popper = Popper::new(&shared.ring, owner, entry);
-        Ok(Consumer { shared, popper, claimed: None, stall: Stall::default(), not_sync: PhantomData })
+        let pacer = shared.ring.group(entry.into()).pacer();
+        Ok(Consumer { shared, popper, pacer, claimed: None, stall: Stall::default(), not_sync: PhantomData })
     }
 
     /// Takes the next message; waits until there is one. `Closed` when the queue is closed and the group has finished everything.
@@ -215,7 +217,7 @@ impl Consumer {
             self.release();
         }
         let ring = &self.shared.ring;
-        let mut pace = Paced::new(&ring.group(self.popper.entry().into()), wait::nanos);
+        let mut pace = Paced::new(ring, self.pacer, wait::nanos);
         self.popper.try_claim_paced(ring, max, &mut pace).map_err(|nothing| self.explain(nothing))
     }
 

@@ -31,15 +31,15 @@ pub struct Paced<'a, C> {
 
 impl<'a, C: Fn() -> u64> Paced<'a, C> {
     #[inline]
-    pub fn new(group: &Group<'a>, clock: C) -> Paced<'a, C> {
-        Paced { words: group.pacer(), clock }
+    pub fn new(ring: &'a Ring, pacer: Pacer, clock: C) -> Paced<'a, C> {
+        Paced { words: Words { ring, pacer }, clock }
     }
 }
 
 impl<C: Fn() -> u64> Pace for Paced<'_, C> {
     #[inline]
     fn take(&mut self, messages: u64) -> Result<u64, u64> {
-        match self.words.rate.load(Ordering::Relaxed) {
+        match self.words.at(name::RATE).load(Ordering::Relaxed) {
             UNLIMITED => Ok(messages),
             rate => self.words.take(f64::from_bits(rate), (self.clock)(), messages),
         }
@@ -49,22 +49,30 @@ impl<C: Fn() -> u64> Pace for Paced<'_, C> {
 /// Positive zero, as every file begins.
 const UNLIMITED: u64 = 0;
 
+/// Where the words of a name lie. It does not change while a consumer is bound to an entry: found once, not at each claim.
+#[derive(Clone, Copy, Debug)]
+pub struct Pacer(usize);
+
 /// The words of a name that its consumers share.
 struct Words<'a> {
-    pacer: &'a AtomicU64,
-    rate: &'a AtomicU64,
-    burst: &'a AtomicU64,
+    ring: &'a Ring,
+    pacer: Pacer,
 }
 
 impl Words<'_> {
+    #[inline]
+    fn at(&self, offset: usize) -> &AtomicU64 {
+        self.ring.region.word(self.pacer.0 + offset)
+    }
+
     #[cold]
     fn take(&self, rate: f64, now: u64, messages: u64) -> Result<u64, u64> {
         let interval = 1e9 / rate;
-        let burst = self.burst.load(Ordering::Relaxed).max(1) as f64;
+        let burst = self.at(name::BURST).load(Ordering::Relaxed).max(1) as f64;
         // A file may hold any rate: what is no positive number, or too slow for the clock, gives one delivery in a long time, not a panic.
         let window = (interval * burst).clamp(1.0, 1e18) as u64;
         loop {
-            let taken = self.pacer.load(Ordering::Relaxed);
+            let taken = self.at(name::PACER).load(Ordering::Relaxed);
             // Further ahead than the burst only a clock of another boot, or a slower rate before, can have left it.
             let from = taken.clamp(now, now.saturating_add(window));
             let free = now.saturating_add(window) - from;
@@ -75,7 +83,7 @@ impl Words<'_> {
             }
             let next = from.saturating_add((granted as f64 * interval) as u64);
             // The word orders nothing but itself.
-            let taken = self.pacer.compare_exchange(taken, next, Ordering::Relaxed, Ordering::Relaxed);
+            let taken = self.at(name::PACER).compare_exchange(taken, next, Ordering::Relaxed, Ordering::Relaxed);
             if taken.is_ok() {
                 return Ok(granted);
             }
@@ -83,19 +91,22 @@ impl Words<'_> {
     }
 }
 
-impl<'a> Group<'a> {
-    #[inline]
-    fn pacer(&self) -> Words<'a> {
-        let word = |offset| self.ring.name_word(self.entry().name, offset);
-        Words { pacer: word(name::PACER), rate: word(name::RATE), burst: word(name::BURST) }
+impl Group<'_> {
+    /// Where the words of the entry's name lie.
+    pub fn pacer(&self) -> Pacer {
+        self.ring.pacer(self.entry().name)
     }
 }
 
 impl Ring {
-    fn name_word(&self, index: u16, offset: usize) -> &AtomicU64 {
+    fn pacer(&self, index: u16) -> Pacer {
         // An entry of a damaged file may name anything.
         let index = usize::from(index).min(self.layout.geometry.groups as usize - 1);
-        self.region.word(self.layout.names + index * name::LEN + offset)
+        Pacer(self.layout.names + index * name::LEN)
+    }
+
+    fn name_word(&self, index: u16, offset: usize) -> &AtomicU64 {
+        self.region.word(self.pacer(index).0 + offset)
     }
 
     /// Sets how many messages a second the name `index` may consume (0: any number), and how much credit it may save up.
