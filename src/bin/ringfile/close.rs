@@ -1,8 +1,7 @@
 //! `ringfile close`: no more pushes.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, attach};
 use clap::Args as ClapArgs;
-use ringfile::Queue;
 use std::path::PathBuf;
 
 /// End the queue: pushes fail from now on, and `pop --follow` ends when it is drained
@@ -16,10 +15,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        Queue::options()
-            .attach(&self.file)
-            .map_err(|error| Failure::open(&self.file, error))?
-            .close();
+        attach(&self.file)?.close();
         Ok(())
     }
 }

@@ -68,9 +68,7 @@ impl Args {
         if let Some(participants) = self.participants {
             options.participants(participants);
         }
-        options
-            .create_new(&self.file)
-            .map_err(|error| Failure::open(&self.file, error))?;
+        options.create_new(&self.file).map_err(|error| Failure::open(&self.file, error))?;
         Ok(())
     }
 }

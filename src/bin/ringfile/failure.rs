@@ -1,6 +1,6 @@
 //! How a command ends when it does not succeed: a line for people, a number for scripts.
 
-use ringfile::OpenError;
+use ringfile::{OpenError, Queue};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
@@ -31,11 +31,7 @@ pub enum Kind {
 
 impl Failure {
     pub fn new(kind: Kind, subject: impl Display, message: impl Display) -> Failure {
-        Failure::Told {
-            kind,
-            subject: subject.to_string(),
-            message: message.to_string(),
-        }
+        Failure::Told { kind, subject: subject.to_string(), message: message.to_string() }
     }
 
     /// About the ring at `path`.
@@ -43,7 +39,7 @@ impl Failure {
         Failure::new(kind, path.display(), message)
     }
 
-    /// The ring at `path` could not be opened.
+    /// The ring at `path` could not be opened or made.
     pub fn open(path: &Path, error: OpenError) -> Failure {
         let kind = match &error {
             OpenError::NotARing
@@ -53,18 +49,16 @@ impl Failure {
             OpenError::Options(_) => Kind::Usage,
             _ => Kind::Failed,
         };
-        match &error {
-            OpenError::Io(io) if io.kind() == io::ErrorKind::NotFound => Failure::of(
-                kind,
-                path,
-                "no such file: make one with `ringfile create` or `ringfile push`",
-            ),
-            OpenError::Io(io) if io.kind() == io::ErrorKind::AlreadyExists => Failure::of(
+        match is_io(&error) {
+            Some(io::ErrorKind::NotFound) => {
+                Failure::of(kind, path, "its directory does not exist: make it first")
+            }
+            Some(io::ErrorKind::AlreadyExists) => Failure::of(
                 kind,
                 path,
                 "there is something at this path already: remove it or choose another",
             ),
-            error => Failure::of(kind, path, error),
+            _ => Failure::of(kind, path, error),
         }
     }
 
@@ -80,11 +74,7 @@ impl Failure {
     /// Says it on standard error.
     pub fn report(self) -> ExitCode {
         match self {
-            Failure::Told {
-                kind,
-                subject,
-                message,
-            } => {
+            Failure::Told { kind, subject, message } => {
                 // If nobody reads this either, the exit code still tells.
                 let _ = writeln!(io::stderr(), "ringfile: {subject}: {message}");
                 ExitCode::from(kind as u8)
@@ -94,10 +84,27 @@ impl Failure {
     }
 }
 
+fn is_io(error: &OpenError) -> Option<io::ErrorKind> {
+    match error {
+        OpenError::Io(error) => Some(error.kind()),
+        _ => None,
+    }
+}
+
+/// Opens the ring at `path`, which must exist: most commands never make one.
+pub fn attach(path: &Path) -> Result<Queue, Failure> {
+    Queue::options().attach(path).map_err(|error| match is_io(&error) {
+        Some(io::ErrorKind::NotFound) => Failure::of(
+            Kind::Failed,
+            path,
+            "no such file: make one with `ringfile create` or `ringfile push`",
+        ),
+        _ => Failure::open(path, error),
+    })
+}
+
 /// Prints a whole answer.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Failure::output)
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::output)
 }

@@ -21,10 +21,7 @@ pub struct Refused {
 
 impl Feeder {
     pub fn new(producer: Producer) -> Feeder {
-        Feeder {
-            producer,
-            batch: LARGEST_BATCH,
-        }
+        Feeder { producer, batch: LARGEST_BATCH }
     }
 
     /// Pushes all messages in their order; waits while the ring is full.
@@ -39,9 +36,7 @@ impl Feeder {
                 Ok(_) => pushed += count,
                 // Less may go in. Halving also finds the one that is too large, and pushes what comes before it.
                 Err(
-                    TryPushError::Full
-                    | TryPushError::BatchTooLarge { .. }
-                    | TryPushError::TooLarge { .. },
+                    TryPushError::Full | TryPushError::BatchTooLarge { .. } | TryPushError::TooLarge { .. },
                 ) if count > 1 => {
                     self.batch = count / 2;
                     continue;
@@ -50,10 +45,7 @@ impl Feeder {
                 Err(_) => match self.producer.push(rest[0].as_ref()) {
                     Ok(_) => pushed += 1,
                     Err(error) => {
-                        return Err(Refused {
-                            index: pushed,
-                            error,
-                        });
+                        return Err(Refused { index: pushed, error });
                     }
                 },
             }

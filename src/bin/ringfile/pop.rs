@@ -1,6 +1,6 @@
 //! `ringfile pop`: messages to standard output.
 
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, attach};
 use crate::size;
 use clap::Args as ClapArgs;
 use ringfile::{Batch, PopTimeoutError, Queue};
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 ///
 /// Without -n and --follow: what is in the ring now; exit code 3 if that is nothing. Several may pop at the same time: each message goes to one of them.
 ///
-/// A message is finished when it has been written, and goes back into the ring if it could not be: `ringfile pop q | head -1` takes no more out of
-/// the ring than went into the pipe.
+/// A message is finished when it has been written, and goes back into the ring if it could not be: should the reader of a pipe leave early, no more
+/// is gone than went into the pipe. For one message, ask for one: `pop -n 1`, not `pop | head -1`.
 #[derive(ClapArgs)]
 #[command(after_long_help = "\
 Examples:
@@ -28,12 +28,7 @@ pub struct Args {
     file: PathBuf,
 
     /// Wait for N messages, then end
-    #[arg(
-        short = 'n',
-        long = "count",
-        value_name = "N",
-        conflicts_with = "follow"
-    )]
+    #[arg(short = 'n', long = "count", value_name = "N", conflicts_with = "follow")]
     count: Option<u64>,
 
     /// Give up after so many seconds, with exit code 3; what came by then is printed
@@ -71,35 +66,30 @@ const WRITE: usize = 64 << 10;
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let queue = Queue::options()
-            .attach(&self.file)
-            .map_err(|error| Failure::open(&self.file, error))?;
-        let mut consumer = queue
-            .consumer()
-            .map_err(|error| Failure::of(Kind::Failed, &self.file, error))?;
+        let queue = attach(&self.file)?;
+        let mut consumer = queue.consumer().map_err(|error| Failure::of(Kind::Failed, &self.file, error))?;
         let mut output = self.output()?;
 
-        let deadline = self
-            .timeout
-            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         // The messages to take, at most.
         let wanted = match self.count {
             Some(count) => count,
             None if self.follow => u64::MAX,
             None => unfinished(&queue),
         };
+        // To wait for the next of them, at most.
+        let patience = || match deadline {
+            Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+            None if self.follow || self.count.is_some() => Duration::MAX,
+            None => patience_with(&queue),
+        };
         let mut popped = 0;
         let end = loop {
             if popped == wanted {
                 break None;
             }
-            let patience = match (self.count, deadline) {
-                (None, _) if !self.follow => PATIENCE,
-                (_, Some(deadline)) => deadline.saturating_duration_since(Instant::now()),
-                (_, None) => Duration::MAX,
-            };
             let max = (wanted - popped).min(LARGEST_CLAIM) as usize;
-            match consumer.claim_batch_timeout(max, patience) {
+            match consumer.claim_batch_timeout(max, patience()) {
                 Ok(batch) => popped += self.print(&mut output, batch)?,
                 Err(end) => break Some(end),
             }
@@ -109,10 +99,7 @@ impl Args {
 
     fn output(&self) -> Result<Output, Failure> {
         // Not `io::stdout()`: it flushes at every line end.
-        let file = io::stdout()
-            .as_fd()
-            .try_clone_to_owned()
-            .map_err(Failure::output)?;
+        let file = io::stdout().as_fd().try_clone_to_owned().map_err(Failure::output)?;
         Ok(Output {
             file: File::from(file),
             separator: match (self.raw, self.null) {
@@ -146,19 +133,19 @@ impl Args {
     fn verdict(&self, popped: u64, end: Option<PopTimeoutError>) -> Result<(), Failure> {
         let failure = |kind, message: String| Err(Failure::of(kind, &self.file, message));
         match (end, self.count) {
-            (Some(damage @ PopTimeoutError::Corrupt { .. }), _) => {
-                failure(Kind::Damaged, damage.to_string())
-            }
+            (Some(damage @ PopTimeoutError::Corrupt { .. }), _) => failure(Kind::Damaged, damage.to_string()),
             (_, Some(count)) if popped == count => Ok(()),
-            (Some(end), Some(count)) => {
-                failure(Kind::Empty, format!("{popped} of {count} messages: {end}"))
-            }
-            (_, None) if popped == 0 && !self.follow => {
-                failure(Kind::Empty, "nothing to pop".to_owned())
-            }
+            (Some(end), Some(count)) => failure(Kind::Empty, format!("{popped} of {count} messages: {end}")),
+            (_, None) if popped == 0 && !self.follow => failure(Kind::Empty, "nothing to pop".to_owned()),
             _ => Ok(()),
         }
     }
+}
+
+/// Of a ring with a rate, every message may take as long as the rate says. Without one that is no time at all: 1 / 0.
+fn patience_with(queue: &Queue) -> Duration {
+    let each = Duration::try_from_secs_f64(queue.rate().recip()).unwrap_or_default();
+    PATIENCE.saturating_add(each)
 }
 
 /// How many positions consumers have not finished: at least as many as there are messages, those that are being pushed included.

@@ -48,12 +48,8 @@ impl Args {
         if let Some(capacity) = self.capacity {
             options.capacity(capacity);
         }
-        let queue = options
-            .open(&self.file)
-            .map_err(|error| Failure::open(&self.file, error))?;
-        let producer = queue
-            .producer()
-            .map_err(|error| Failure::of(Kind::Failed, &self.file, error))?;
+        let queue = options.open(&self.file).map_err(|error| Failure::open(&self.file, error))?;
+        let producer = queue.producer().map_err(|error| Failure::of(Kind::Failed, &self.file, error))?;
         let feeder = Feeder::new(producer);
         // Not `io::stdin()`: its buffer is small, and fills it before it gives anything.
         let input = io::stdin().as_fd().try_clone_to_owned().map_err(unread)?;
@@ -71,9 +67,9 @@ impl Args {
         loop {
             match records.next_block().map_err(unread)? {
                 Block::Records(messages) => {
-                    feeder.push_all(&messages).map_err(|refused| {
-                        self.refused(&refused, Some(pushed + refused.index as u64 + 1))
-                    })?;
+                    feeder
+                        .push_all(&messages)
+                        .map_err(|refused| self.refused(&refused, Some(pushed + refused.index as u64 + 1)))?;
                     pushed += messages.len() as u64;
                 }
                 Block::TooLong => return Err(self.too_long(Some(pushed + 1), max)),
@@ -84,16 +80,11 @@ impl Args {
 
     fn push_whole(&self, input: File, mut feeder: Feeder, max: usize) -> Result<(), Failure> {
         let mut message = Vec::new();
-        input
-            .take(max as u64 + 1)
-            .read_to_end(&mut message)
-            .map_err(unread)?;
+        input.take(max as u64 + 1).read_to_end(&mut message).map_err(unread)?;
         if message.len() > max {
             return Err(self.too_long(None, max));
         }
-        feeder
-            .push_all(&[message])
-            .map_err(|refused| self.refused(&refused, None))
+        feeder.push_all(&[message]).map_err(|refused| self.refused(&refused, None))
     }
 
     fn refused(&self, refused: &Refused, number: Option<u64>) -> Failure {
@@ -102,11 +93,7 @@ impl Args {
             _ => Kind::Failed,
         };
         let place = self.place(number);
-        Failure::of(
-            kind,
-            &self.file,
-            format_args!("{place}{error}", error = refused.error),
-        )
+        Failure::of(kind, &self.file, format_args!("{place}{error}", error = refused.error))
     }
 
     /// Its length is not known: it was not read to its end.

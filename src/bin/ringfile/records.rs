@@ -30,14 +30,7 @@ pub enum Block<'a> {
 
 impl<R: Read> Records<R> {
     pub fn new(input: R, separator: u8, limit: usize) -> Records<R> {
-        Records {
-            input,
-            separator,
-            limit,
-            buffer: vec![0; BLOCK],
-            given: 0,
-            filled: 0,
-        }
+        Records { input, separator, limit, buffer: vec![0; BLOCK], given: 0, filled: 0 }
     }
 
     /// The whole records of the next read; reads again only if there were none.
@@ -52,9 +45,7 @@ impl<R: Read> Records<R> {
             let fresh = self.filled;
             let count = self.read()?;
             self.filled += count;
-            let last = self.buffer[fresh..self.filled]
-                .iter()
-                .rposition(|&byte| byte == self.separator);
+            let last = self.buffer[fresh..self.filled].iter().rposition(|&byte| byte == self.separator);
             if let Some(last) = last {
                 self.given = fresh + last + 1;
                 return Ok(Block::Records(self.split(self.given - 1)));
@@ -83,9 +74,7 @@ impl<R: Read> Records<R> {
 
     /// The records of the first bytes, without the last separator.
     fn split(&self, end: usize) -> Vec<&[u8]> {
-        self.buffer[..end]
-            .split(|&byte| byte == self.separator)
-            .collect()
+        self.buffer[..end].split(|&byte| byte == self.separator).collect()
     }
 }
 
@@ -144,9 +133,6 @@ mod tests {
     fn long_records_make_the_buffer_grow() {
         let text = [vec![b'x'; 3 * BLOCK], vec![b'\n'], vec![b'y'; BLOCK]].concat();
         let (found, _) = cut(&text, usize::MAX, usize::MAX);
-        assert_eq!(
-            found.iter().map(Vec::len).collect::<Vec<_>>(),
-            [3 * BLOCK, BLOCK]
-        );
+        assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [3 * BLOCK, BLOCK]);
     }
 }

@@ -1,9 +1,9 @@
 //! `ringfile stat`: where everything stands.
 
-use crate::failure::{Failure, print};
+use crate::failure::{Failure, attach, print};
 use crate::size::{bytes, counted, grouped};
 use clap::Args as ClapArgs;
-use ringfile::{Queue, Role, Stats};
+use ringfile::{Role, Stats};
 use serde_json::json;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -24,15 +24,8 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let stats = Queue::options()
-            .attach(&self.file)
-            .map_err(|error| Failure::open(&self.file, error))?
-            .stats();
-        print(&if self.json {
-            as_json(&self.file, &stats)
-        } else {
-            as_text(&self.file, &stats)
-        })
+        let stats = attach(&self.file)?.stats();
+        print(&if self.json { as_json(&self.file, &stats) } else { as_text(&self.file, &stats) })
     }
 }
 
@@ -90,47 +83,30 @@ fn as_json(path: &Path, stats: &Stats) -> String {
 fn as_text(path: &Path, stats: &Stats) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
-        let _ = writeln!(text, "{name:<10}{value}");
+        let _ = writeln!(text, "{name:<11}{value}");
     };
     row("ring", path.display().to_string());
-    row(
-        "state",
-        if stats.closed { "closed" } else { "open" }.to_owned(),
-    );
-    row(
-        "depth",
-        format!(
-            "{}, {} of data",
-            counted(depth(stats), "message"),
-            bytes(stats.data_bytes)
-        ),
-    );
+    row("state", if stats.closed { "closed" } else { "open" }.to_owned());
+    row("depth", counted(depth(stats), "message"));
     row(
         "room",
         format!(
-            "{}, {} of data; the longest message is {}",
+            "{}; {} of data, {} of it in use; longest message {}",
             counted(stats.cells, "message"),
             bytes(stats.capacity as u64),
+            bytes(stats.data_bytes),
             bytes(stats.max_message_len as u64)
         ),
     );
     row(
         "positions",
-        format!(
-            "pushed up to {}, published {}, space free again up to {}",
-            grouped(stats.tail),
-            grouped(stats.committed),
-            grouped(stats.reaped)
-        ),
+        format!("pushed up to {}, free again up to {}", grouped(stats.tail), grouped(stats.reaped)),
     );
 
-    let groups = stats.groups.iter().map(|group| {
-        [
-            group.name.clone(),
-            grouped(group.len as u64),
-            grouped(group.frontier),
-        ]
-    });
+    let groups = stats
+        .groups
+        .iter()
+        .map(|group| [group.name.clone(), grouped(group.len as u64), grouped(group.frontier)]);
     text.push_str(&table(["group", "messages", "finished up to"], groups));
 
     let now = SystemTime::now();
@@ -150,10 +126,7 @@ fn as_text(path: &Path, stats: &Stats) -> String {
 }
 
 /// A table after an empty line: the first column to the left, the others to the right.
-fn table<const N: usize>(
-    head: [&str; N],
-    rows: impl Iterator<Item = [String; N]> + Clone,
-) -> String {
+fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]> + Clone) -> String {
     let mut widths = head.map(str::len);
     for row in rows.clone() {
         for (width, cell) in widths.iter_mut().zip(&row) {

@@ -1,9 +1,9 @@
 //! `ringfile verify`: whether a file contradicts itself.
 
-use crate::failure::{Failure, Kind, print};
+use crate::failure::{Failure, Kind, attach, print};
 use crate::size::{bytes, counted, grouped};
 use clap::Args as ClapArgs;
-use ringfile::{Queue, Verification};
+use ringfile::Verification;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -24,23 +24,21 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let found = Queue::options()
-            .attach(&self.file)
-            .map_err(|error| Failure::open(&self.file, error))?
-            .verify();
-        print(&if self.json {
-            as_json(&self.file, &found)
-        } else {
-            as_text(&found)
-        })?;
-        match found.problems.len() as u64 {
-            0 => Ok(()),
-            count => Err(Failure::of(
-                Kind::Damaged,
-                &self.file,
-                format_args!("damaged: {}", counted(count, "problem")),
-            )),
+        let queue = attach(&self.file)?;
+        let found = queue.verify();
+        print(&if self.json { as_json(&self.file, &found) } else { as_text(&found) })?;
+        if found.is_sound() {
+            return Ok(());
         }
+        let problems = counted(found.problems.len() as u64, "problem");
+        let message = match queue.stats().participants.len() {
+            0 => format!("damaged: {problems}"),
+            peers => format!(
+                "damaged, or only in use: {problems}, and {} at work; ask again when they rest",
+                counted(peers as u64, "peer")
+            ),
+        };
+        Err(Failure::of(Kind::Damaged, &self.file, message))
     }
 }
 
@@ -65,26 +63,13 @@ fn as_json(path: &Path, found: &Verification) -> String {
 fn as_text(found: &Verification) -> String {
     let mut text = String::new();
     for problem in &found.problems {
-        let _ = writeln!(
-            text,
-            "position {}: {}",
-            grouped(problem.position),
-            problem.what
-        );
+        let _ = writeln!(text, "position {}: {}", grouped(problem.position), problem.what);
     }
     if found.is_sound() {
         text.push_str("sound: ");
     }
-    let _ = write!(
-        text,
-        "{} readable, {}",
-        counted(found.messages, "message"),
-        bytes(found.bytes)
-    );
-    for (count, what) in [
-        (found.skipped, "without a message"),
-        (found.unpublished, "not yet published"),
-    ] {
+    let _ = write!(text, "{} kept, {}", counted(found.messages, "message"), bytes(found.bytes));
+    for (count, what) in [(found.skipped, "without a message"), (found.unpublished, "not yet published")] {
         if count > 0 {
             let _ = write!(text, "; {} {what}", counted(count, "position"));
         }

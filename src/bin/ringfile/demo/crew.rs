@@ -32,16 +32,12 @@ impl Crew {
     /// Starts this program again, once for each worker.
     pub fn start(demo: &Args, workshop: &Workshop, ring: &Path) -> Result<Crew, Failure> {
         let start = |command, count| {
-            let workers =
-                (0..count).map(|number| Worker::start(demo, workshop, ring, command, number));
+            let workers = (0..count).map(|number| Worker::start(demo, workshop, ring, command, number));
             workers
                 .collect::<io::Result<Vec<Worker>>>()
                 .map_err(|error| Failure::new(Kind::Failed, "starting a worker", error))
         };
-        let mut crew = Crew {
-            producers: Vec::new(),
-            consumers: Vec::new(),
-        };
+        let mut crew = Crew { producers: Vec::new(), consumers: Vec::new() };
         crew.consumers = start(CONSUMER, demo.consumers)?;
         crew.producers = start(PRODUCER, demo.producers)?;
         Ok(crew)
@@ -88,9 +84,7 @@ impl Crew {
 }
 
 fn all_finished(workers: &mut [Worker]) -> Result<bool, Failure> {
-    workers
-        .iter_mut()
-        .try_fold(true, |all, worker| Ok(worker.has_finished()? && all))
+    workers.iter_mut().try_fold(true, |all, worker| Ok(worker.has_finished()? && all))
 }
 
 impl Worker {
@@ -122,11 +116,7 @@ impl Worker {
             .process_group(0)
             .spawn()?;
         let line = process.stdin.take().expect("standard input is a pipe");
-        Ok(Worker {
-            process,
-            line,
-            name: format!("{command} {}", number + 1),
-        })
+        Ok(Worker { process, line, name: format!("{command} {}", number + 1) })
     }
 
     /// Whether it has done its work; an error if it ended otherwise.

@@ -113,11 +113,7 @@ fn parse(message: &[u8]) -> Option<(u32, u64, &[u8])> {
     let (header, line) = message.split_first_chunk::<HEADER>()?;
     let (producer, number) = header.split_first_chunk::<4>()?;
     let number = number.first_chunk::<8>()?;
-    Some((
-        u32::from_le_bytes(*producer),
-        u64::from_le_bytes(*number),
-        line,
-    ))
+    Some((u32::from_le_bytes(*producer), u64::from_le_bytes(*number), line))
 }
 
 /// Everything that was sent beside everything that arrived.
@@ -138,16 +134,13 @@ pub struct Verdict {
 impl Verdict {
     /// Nothing lost, doubled, changed or out of order.
     pub fn is_good(&self) -> bool {
-        self.sent == self.arrived
-            && [self.missing, self.doubled, self.changed, self.disordered] == [0; 4]
+        self.sent == self.arrived && [self.missing, self.doubled, self.changed, self.disordered] == [0; 4]
     }
 
     /// From the reports of all workers.
     pub fn read(workshop: &Workshop, producers: u32, consumers: u32) -> io::Result<Verdict> {
         let report = |command, number| -> io::Result<Value> {
-            Ok(serde_json::from_slice(&fs::read(
-                workshop.report(command, number),
-            )?)?)
+            Ok(serde_json::from_slice(&fs::read(workshop.report(command, number))?)?)
         };
         let mut verdict = Verdict {
             sent: (0, 0),
@@ -224,10 +217,7 @@ fn count(report: &Value, name: &str) -> io::Result<u64> {
 }
 
 fn unclear(name: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("a worker's report has no {name}"),
-    )
+    io::Error::new(io::ErrorKind::InvalidData, format!("a worker's report has no {name}"))
 }
 
 #[cfg(test)]

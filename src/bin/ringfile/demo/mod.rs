@@ -39,12 +39,7 @@ Examples:
   ringfile demo --seconds 60 --path /dev/shm/demo.ring    and meanwhile: ringfile stat /dev/shm/demo.ring")]
 pub struct Args {
     /// How many messages; the text is repeated if it has fewer lines
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 2_000_000,
-        conflicts_with = "seconds"
-    )]
+    #[arg(long, value_name = "N", default_value_t = 2_000_000, conflicts_with = "seconds")]
     messages: u64,
 
     /// Push for so long instead of a number of messages
@@ -74,18 +69,14 @@ impl Args {
         let longest = (self.capacity.max(128) / 2 - worker::HEADER).min(4096);
         let collected = text::collect(self.messages, longest);
 
-        let workshop =
-            Workshop::create().map_err(|error| temporary(&std::env::temp_dir(), error))?;
+        let workshop = Workshop::create().map_err(|error| temporary(&std::env::temp_dir(), error))?;
         let ring = self.path.clone().unwrap_or_else(|| workshop.ring());
         let queue = Queue::options()
             .capacity(self.capacity)
             .participants(self.producers + self.consumers)
             .create_new(&ring)
             .map_err(|error| Failure::open(&ring, error))?;
-        collected
-            .text
-            .save(&workshop.text())
-            .map_err(|error| temporary(workshop.path(), error))?;
+        collected.text.save(&workshop.text()).map_err(|error| temporary(workshop.path(), error))?;
         print(&self.introduction(&ring, &collected))?;
 
         let mut crew = Crew::start(&self, &workshop, &ring)?;
@@ -103,23 +94,20 @@ impl Args {
         if verdict.is_good() {
             Ok(())
         } else {
-            Err(Failure::of(
-                Kind::Failed,
-                &ring,
-                "what arrived is not what was sent",
-            ))
+            Err(Failure::of(Kind::Failed, &ring, "what arrived is not what was sent"))
         }
     }
 
     fn introduction(&self, ring: &Path, collected: &Collected) -> String {
         let mut text = format!(
             "ring       {}, {}\n\
-             processes  {} push, {} pop\n\
+             processes  {} push, {} pop, in batches of up to {}\n\
              text       {}, {}\n",
             ring.display(),
             bytes(self.capacity as u64),
             self.producers,
             self.consumers,
+            worker::BATCH,
             counted(collected.text.len() as u64, "line"),
             bytes(collected.text.bytes() as u64),
         );
@@ -143,24 +131,13 @@ fn summary(verdict: &Verdict, begin: SystemTime, cells: u64) -> String {
         let _ = writeln!(text, "{name:<11}{value}");
     };
     let amount = |(messages, len): (u64, u64)| {
-        format!(
-            "{:>12} messages  {:>15} bytes",
-            grouped(messages),
-            grouped(len)
-        )
+        format!("{:>12} messages  {:>15} bytes", grouped(messages), grouped(len))
     };
     row("sent", amount(verdict.sent));
     row("arrived", amount(verdict.arrived));
     for (number, &share) in verdict.shares.iter().enumerate() {
         let percent = 100.0 * share as f64 / verdict.arrived.0.max(1) as f64;
-        row(
-            "",
-            format!(
-                "{:>12} by consumer {} ({percent:.1} %)",
-                grouped(share),
-                number + 1
-            ),
-        );
+        row("", format!("{:>12} by consumer {} ({percent:.1} %)", grouped(share), number + 1));
     }
     row(
         "once",
@@ -181,10 +158,8 @@ fn summary(verdict: &Verdict, begin: SystemTime, cells: u64) -> String {
     row(
         "order",
         match verdict.disordered {
-            0 => {
-                "for every consumer, each producer's messages came in the order they were pushed in"
-                    .to_owned()
-            }
+            0 => "for every consumer, each producer's messages came in the order they were pushed in"
+                .to_owned(),
             disordered => format!("{} OUT OF ORDER", grouped(disordered)),
         },
     );

@@ -17,12 +17,8 @@ pub struct Progress {
 impl Progress {
     pub fn new() -> Progress {
         let now = Instant::now();
-        let mut progress = Progress {
-            terminal: io::stderr().is_terminal(),
-            begin: now,
-            next: now,
-            last: (now, 0),
-        };
+        let mut progress =
+            Progress { terminal: io::stderr().is_terminal(), begin: now, next: now, last: (now, 0) };
         progress.next += progress.every();
         progress
     }
@@ -50,11 +46,7 @@ impl Progress {
             grouped(stats.tail.saturating_sub(popped)),
             grouped(rate as u64),
         );
-        let (before, after) = if self.terminal {
-            ("\r", "\x1b[K")
-        } else {
-            ("", "\n")
-        };
+        let (before, after) = if self.terminal { ("\r", "\x1b[K") } else { ("", "\n") };
         // That nobody looks is no reason to stop.
         let _ = write!(io::stderr(), "{before}{line}{after}");
     }

@@ -1,6 +1,5 @@
 //! Real text, from wherever this machine has some.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -20,14 +19,8 @@ const PLACES: [&str; 10] = [
 ];
 
 /// On a machine with nothing else, the kernel still describes itself.
-const KERNEL: [&str; 6] = [
-    "/proc/cpuinfo",
-    "/proc/meminfo",
-    "/proc/vmstat",
-    "/proc/mounts",
-    "/proc/self/smaps",
-    "/proc/kallsyms",
-];
+const KERNEL: [&str; 6] =
+    ["/proc/cpuinfo", "/proc/meminfo", "/proc/vmstat", "/proc/mounts", "/proc/self/smaps", "/proc/kallsyms"];
 
 /// And without that, there is this.
 const OWN: &str = include_str!("text.rs");
@@ -97,28 +90,25 @@ pub struct Source {
 
 /// At most so many lines that have at most `longest` bytes, their end included; one at least.
 pub fn collect(lines: u64, longest: usize) -> Collected {
-    let mut collection = Collection {
-        text: Text::default(),
-        lines: lines.clamp(1, MOST_LINES) as usize,
-        longest,
-    };
-    // A file of each place in turn, so that every kind of text is in it.
-    let mut walks: Vec<(Walk, Source)> = PLACES
+    collect_from(&PLACES, lines, longest)
+}
+
+fn collect_from(places: &[&str], lines: u64, longest: usize) -> Collected {
+    let mut collection =
+        Collection { text: Text::default(), lines: lines.clamp(1, MOST_LINES) as usize, longest };
+    let mut walks: Vec<(Walk, Source)> = places
         .iter()
         .flat_map(|place| roots(place))
         .map(|root| (Walk::new(&root), Source::named(&root)))
         .collect();
-    let mut open: HashSet<usize> = (0..walks.len()).collect();
-    while !open.is_empty() && !collection.is_full() {
-        for (index, (walk, source)) in walks.iter_mut().enumerate() {
-            if !open.contains(&index) {
-                continue;
-            }
-            match walk.next() {
-                Some(file) => collection.add_file(&file, source),
-                None => {
-                    open.remove(&index);
-                }
+    // A file of each place in turn, so that every kind of text is in it.
+    let mut more = true;
+    while more && !collection.is_full() {
+        more = false;
+        for (walk, source) in &mut walks {
+            if let Some(file) = walk.next() {
+                collection.add_file(&file, source);
+                more = true;
             }
         }
     }
@@ -140,19 +130,12 @@ pub fn collect(lines: u64, longest: usize) -> Collected {
         collection.text.push(b"");
     }
     sources.retain(|source| source.lines > 0);
-    Collected {
-        text: collection.text,
-        sources,
-    }
+    Collected { text: collection.text, sources }
 }
 
 impl Source {
     fn named(path: &Path) -> Source {
-        Source {
-            name: path.display().to_string(),
-            files: 0,
-            lines: 0,
-        }
+        Source { name: path.display().to_string(), files: 0, lines: 0 }
     }
 }
 
@@ -170,8 +153,7 @@ impl Collection {
 
     fn add_file(&mut self, path: &Path, source: &mut Source) {
         let mut bytes = Vec::new();
-        let read =
-            File::open(path).and_then(|file| file.take(FROM_ONE_FILE).read_to_end(&mut bytes));
+        let read = File::open(path).and_then(|file| file.take(FROM_ONE_FILE).read_to_end(&mut bytes));
         // Text has no zero bytes; archives, pictures and programs have.
         if read.is_ok() && !bytes.contains(&0) {
             self.add(&bytes, source);
@@ -213,9 +195,7 @@ struct Walk {
 
 impl Walk {
     fn new(root: &Path) -> Walk {
-        Walk {
-            paths: children(root),
-        }
+        Walk { paths: children(root) }
     }
 }
 
@@ -240,4 +220,24 @@ fn children(directory: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort_unstable_by(|a, b| b.cmp(a));
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_always_text() {
+        for places in [&PLACES[..], &["/not/there", "/not/there*"]] {
+            for (lines, longest) in [(0, 1), (1, 20), (1000, 4096)] {
+                let text = collect_from(places, lines, longest).text;
+                assert!((1..=lines.max(1) as usize).contains(&text.len()));
+                for number in 0..2 * text.len() {
+                    let line = text.line(number as u64);
+                    assert!(line.len() <= longest && line.ends_with(b"\n"));
+                    assert!(!line[..line.len() - 1].contains(&b'\n'));
+                }
+            }
+        }
+    }
 }

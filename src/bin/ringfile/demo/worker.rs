@@ -6,7 +6,7 @@
 use super::findings::{Findings, Sent};
 use super::text::Text;
 use super::workshop::Workshop;
-use crate::failure::{Failure, Kind, print};
+use crate::failure::{Failure, Kind, attach, print};
 use crate::feed::Feeder;
 use crate::size;
 use clap::Args as ClapArgs;
@@ -37,7 +37,7 @@ pub struct Args {
 pub const HEADER: usize = 4 + 8;
 
 /// Messages made ready together, and the most popped together.
-const BATCH: usize = 64;
+pub const BATCH: usize = 64;
 
 impl Args {
     /// Pushes every line whose turn it is: those of the numbers `number`, `number + producers`, `number + 2 * producers`, ...
@@ -65,9 +65,7 @@ impl Args {
             if count == 0 {
                 break;
             }
-            feeder
-                .push_all(&batch[..count])
-                .map_err(|refused| self.failure(refused.error))?;
+            feeder.push_all(&batch[..count]).map_err(|refused| self.failure(refused.error))?;
         }
         answer(sent.to_json())
     }
@@ -75,12 +73,12 @@ impl Args {
     /// Whether there is another message after so many.
     fn quota(&self) -> impl FnMut(u64) -> bool {
         let (number, producers) = (u64::from(self.number), u64::from(self.producers));
-        let messages = self.messages;
-        let deadline = self.seconds.map(|seconds| Instant::now() + seconds);
-        move |sent| match deadline {
+        let (messages, seconds) = (self.messages, self.seconds);
+        let begin = Instant::now();
+        move |sent| match seconds {
             None => sent * producers + number < messages,
             // The clock is asked only now and then.
-            Some(deadline) => !sent.is_multiple_of(BATCH as u64) || Instant::now() < deadline,
+            Some(seconds) => !sent.is_multiple_of(BATCH as u64) || begin.elapsed() < seconds,
         }
     }
 
@@ -104,9 +102,7 @@ impl Args {
     fn prepare(&self) -> Result<(Text, Queue), Failure> {
         let path = Workshop::of_the_demo(self.workshop.clone()).text();
         let text = Text::load(&path).map_err(|error| Failure::of(Kind::Failed, &path, error))?;
-        let queue = Queue::options()
-            .attach(&self.ring)
-            .map_err(|error| Failure::open(&self.ring, error))?;
+        let queue = attach(&self.ring)?;
         Ok((text, queue))
     }
 

@@ -19,9 +19,7 @@ const REPORT: &str = "report-";
 impl Workshop {
     /// A new one, which only this user can enter: the text may come from files that others cannot read.
     pub fn create() -> io::Result<Workshop> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("ringfile-demo-{}-{}", std::process::id(), now.as_nanos());
         let path = std::env::temp_dir().join(name);
         DirBuilder::new().mode(0o700).create(&path)?;

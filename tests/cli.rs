@@ -1,0 +1,566 @@
+//! The command line, as those who type it see it: real text through real processes, exit codes, and what is said when something is wrong.
+#![cfg(feature = "cli")]
+
+#[path = "cli/support.rs"]
+mod support;
+
+use ringfile::file::layout::{Geometry, Layout, cell, cursor};
+use serde_json::Value;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use support::{Bench, Running, close, joined, lines, sorted, text, wait_until};
+
+// ---- many processes -------------------------------------------------------------------------------
+
+/// Three push all the text while three pop it; what comes out must be what went in.
+fn all_arrives(test: &str, capacity: &str, pop: &[&str]) {
+    let bench = Bench::new(test);
+    let text = text();
+    assert!(text.len() >= 200_000);
+    bench.ok("create", "ring", &["--capacity", capacity], b"");
+
+    let pops: Vec<Running> = (0..3).map(|_| bench.start("pop", "ring", pop, b"")).collect();
+    let pushes: Vec<Running> = text
+        .chunks(text.len().div_ceil(3))
+        .map(|share| bench.start("push", "ring", &[], &joined(share)))
+        .collect();
+    assert_eq!(pushes.len(), 3);
+    for push in pushes {
+        push.finish().expect(0);
+    }
+    bench.ok("close", "ring", &[], b"");
+    let outputs: Vec<Vec<u8>> = pops.into_iter().map(|pop| pop.finish().expect(0).out).collect();
+
+    let arrived = sorted(outputs.iter().flat_map(|output| lines(output)));
+    assert_eq!(arrived.len(), text.len());
+    assert!(arrived == sorted(text.iter().copied()), "the same lines");
+    bench.ok("verify", "ring", &[], b"");
+    assert_eq!(bench.stat("ring")["len"], 0);
+}
+
+#[test]
+fn three_push_and_three_pop() {
+    all_arrives("three", "64M", &["--follow"]);
+}
+
+#[test]
+fn a_small_ring_is_full_most_of_the_time() {
+    all_arrives("small", "8K", &["--follow"]);
+}
+
+#[test]
+fn a_small_ring_with_acknowledgements() {
+    all_arrives("small-ack", "8K", &["--follow", "--ack"]);
+}
+
+#[test]
+fn one_consumer_sees_each_producer_in_order() {
+    let bench = Bench::new("order");
+    bench.ok("create", "ring", &["--capacity", "64K"], b"");
+    let pop = bench.start("pop", "ring", &["--follow"], b"");
+    let inputs: Vec<Vec<Vec<u8>>> = (0..3)
+        .map(|producer| {
+            let share = text().iter().skip(producer).step_by(9);
+            share
+                .map(|line| [format!("{producer} ").as_bytes(), line].concat())
+                .filter(|line| line.len() <= 4096)
+                .collect()
+        })
+        .collect();
+    let pushes: Vec<Running> = inputs
+        .iter()
+        .map(|input| {
+            let input: Vec<&[u8]> = input.iter().map(Vec::as_slice).collect();
+            bench.start("push", "ring", &[], &joined(&input))
+        })
+        .collect();
+    for push in pushes {
+        push.finish().expect(0);
+    }
+    bench.ok("close", "ring", &[], b"");
+    let out = pop.finish().expect(0).out;
+    for (producer, input) in inputs.iter().enumerate() {
+        let tag = format!("{producer} ");
+        let arrived: Vec<&[u8]> =
+            lines(&out).into_iter().filter(|line| line.starts_with(tag.as_bytes())).collect();
+        assert!(arrived == *input, "producer {producer}");
+    }
+}
+
+#[test]
+fn a_line_is_pushed_as_soon_as_it_has_arrived() {
+    let bench = Bench::new("at-once");
+    bench.ok("create", "ring", &[], b"");
+    let mut push = bench.start_fed("push", "ring", &[]);
+    let mut feed = push.child.stdin.take().expect("a pipe");
+    for line in ["one\n", "two\n", "\n"] {
+        feed.write_all(line.as_bytes()).expect("it reads");
+        let out = bench.ok("pop", "ring", &["-n", "1", "--timeout", "60"], b"");
+        assert_eq!(out, line.as_bytes());
+    }
+    feed.write_all(b"half").expect("it reads");
+    bench.run("pop", "ring", &["-n", "1", "--timeout", "0.1"], b"").expect(3);
+    feed.write_all(b" and half\n").expect("it reads");
+    let out = bench.ok("pop", "ring", &["-n", "1", "--timeout", "60"], b"");
+    assert_eq!(out, b"half and half\n");
+    drop(feed);
+    push.finish().expect(0);
+}
+
+#[test]
+fn a_follower_prints_before_it_waits() {
+    let bench = Bench::new("follow");
+    bench.ok("create", "ring", &[], b"");
+    for arguments in [&["--follow"][..], &["--follow", "--ack"]] {
+        let mut pop = bench.start_into("pop", "ring", arguments, Stdio::piped());
+        let mut output = pop.child.stdout.take().expect("a pipe");
+        for _ in 0..3 {
+            bench.ok("push", "ring", &[], b"hello\n");
+            let mut line = [0; 6];
+            output.read_exact(&mut line).expect("it prints");
+            assert_eq!(&line, b"hello\n");
+        }
+        wait_until("it is finished", || bench.stat("ring")["len"] == 0);
+    }
+}
+
+// ---- what a message is ----------------------------------------------------------------------------
+
+#[test]
+fn lines_are_any_bytes() {
+    let bench = Bench::new("bytes");
+    let input = b"first\n\n\n\xff\xfe\0zero\r\nlast without end";
+    bench.ok("push", "ring", &[], input);
+    assert_eq!(bench.stat("ring")["len"], 5);
+    assert_eq!(bench.ok("pop", "ring", &[], b""), b"first\n\n\n\xff\xfe\0zero\r\nlast without end\n");
+}
+
+#[test]
+fn nothing_is_no_message_but_an_empty_line_is() {
+    let bench = Bench::new("nothing");
+    bench.ok("push", "ring", &[], b"");
+    bench.run("pop", "ring", &[], b"").expect(3);
+    bench.ok("push", "ring", &[], b"\n");
+    assert_eq!(bench.ok("pop", "ring", &[], b""), b"\n");
+}
+
+#[test]
+fn messages_may_end_with_a_zero_byte() {
+    let bench = Bench::new("null");
+    bench.ok("push", "ring", &["--null"], b"two\nlines\0\0end");
+    assert_eq!(bench.ok("pop", "ring", &["-n", "2", "--null"], b""), b"two\nlines\0\0");
+    assert_eq!(bench.ok("pop", "ring", &["--null"], b""), b"end\0");
+}
+
+#[test]
+fn the_whole_input_may_be_one_message() {
+    let bench = Bench::new("raw");
+    let picture: Vec<u8> = (0..300_000u32).flat_map(u32::to_le_bytes).collect();
+    bench.ok("push", "ring", &["--raw"], &picture);
+    bench.ok("push", "ring", &["--raw"], b"");
+    bench.ok("push", "ring", &["--raw"], b"tail");
+    assert_eq!(bench.stat("ring")["len"], 3);
+    let out = bench.ok("pop", "ring", &["-n", "1", "--raw"], b"");
+    assert!(out == picture, "the same bytes");
+    assert_eq!(bench.ok("pop", "ring", &["--raw"], b""), b"tail");
+}
+
+#[test]
+fn a_line_that_is_too_long_stops_there() {
+    let bench = Bench::new("too-long");
+    bench.ok("create", "ring", &["--capacity", "8K"], b"");
+    let long = vec![b'x'; 4097];
+    let input = [b"one\ntwo\n", &long[..], b"\nafter\n"].concat();
+    let done = bench.run("push", "ring", &[], &input).expect(1);
+    assert!(done.err.contains("line 3: "), "{}", done.err);
+    assert!(done.err.contains("4097"), "{}", done.err);
+    assert_eq!(bench.ok("pop", "ring", &[], b""), b"one\ntwo\n");
+
+    // One that never ends is not waited for.
+    let zeros = File::open("/dev/zero").expect("there are zeros");
+    let mut push = bench.start_fed("push", "ring", &[]);
+    let mut feed = push.child.stdin.take().expect("a pipe");
+    // It stops reading some time, and that is what is wanted.
+    let _ = std::io::copy(&mut zeros.take(64 << 20), &mut feed);
+    let done = push.finish().expect(1);
+    assert!(done.err.contains("line 1: "), "{}", done.err);
+
+    bench.run("push", "ring", &["--raw"], &long).expect(1);
+    bench.ok("push", "ring", &["--raw"], &long[1..]);
+    assert_eq!(bench.ok("pop", "ring", &["--raw"], b""), &long[1..]);
+}
+
+// ---- how much, and for how long -------------------------------------------------------------------
+
+#[test]
+fn pop_takes_what_is_there_now() {
+    let bench = Bench::new("now");
+    bench.ok("push", "ring", &[], b"a\nb\nc\n");
+    assert_eq!(bench.ok("pop", "ring", &["-n", "0"], b""), b"");
+    assert_eq!(bench.ok("pop", "ring", &["-n", "2"], b""), b"a\nb\n");
+    assert_eq!(bench.ok("pop", "ring", &["--ack"], b""), b"c\n");
+    let done = bench.run("pop", "ring", &[], b"").expect(3);
+    assert_eq!(done.out, b"");
+}
+
+#[test]
+fn pop_waits_for_as_many_as_were_asked_for() {
+    let bench = Bench::new("count");
+    bench.ok("push", "ring", &[], b"a\n");
+    let pop = bench.start("pop", "ring", &["-n", "3"], b"");
+    bench.ok("push", "ring", &[], b"b\n");
+    bench.ok("push", "ring", &[], b"c\nd\n");
+    assert_eq!(pop.finish().expect(0).out, b"a\nb\nc\n");
+    assert_eq!(bench.ok("pop", "ring", &[], b""), b"d\n");
+}
+
+#[test]
+fn pop_gives_up_in_time() {
+    let bench = Bench::new("timeout");
+    bench.ok("push", "ring", &[], b"a\n");
+    let begin = Instant::now();
+    let done = bench.run("pop", "ring", &["-n", "2", "--timeout", "0.3"], b"").expect(3);
+    assert!(begin.elapsed() >= Duration::from_millis(300));
+    assert_eq!(done.out, b"a\n");
+    assert!(done.err.contains("1 of 2"), "{}", done.err);
+}
+
+#[test]
+fn a_closed_queue_drains_and_ends() {
+    let bench = Bench::new("closed");
+    bench.ok("push", "ring", &[], b"a\nb\n");
+    bench.ok("close", "ring", &[], b"");
+    bench.ok("close", "ring", &[], b"");
+    assert_eq!(bench.stat("ring")["closed"], true);
+    let done = bench.run("push", "ring", &[], b"c\n").expect(1);
+    assert!(done.err.contains("closed"), "{}", done.err);
+    assert_eq!(bench.ok("pop", "ring", &["--follow"], b""), b"a\nb\n");
+    assert_eq!(bench.ok("pop", "ring", &["--follow"], b""), b"");
+    bench.run("pop", "ring", &[], b"").expect(3);
+    bench.run("pop", "ring", &["-n", "1"], b"").expect(3);
+}
+
+// ---- making and finding the file ------------------------------------------------------------------
+
+#[test]
+fn create_makes_what_was_asked_for_and_replaces_nothing() {
+    let bench = Bench::new("create");
+    let shape = [
+        "--capacity",
+        "100K",
+        "--messages",
+        "1000",
+        "--cell-size",
+        "64",
+        "--claim",
+        "ticketed",
+        "--participants",
+        "3",
+    ];
+    bench.ok("create", "ring", &shape, b"");
+    let stat = bench.stat("ring");
+    assert_eq!(stat["capacity"], 128 << 10);
+    assert_eq!(stat["cells"], 1024);
+    bench.ok("push", "ring", &[], b"kept\n");
+    bench.run("create", "ring", &[], b"").expect(1);
+    assert_eq!(bench.ok("pop", "ring", &[], b""), b"kept\n");
+
+    bench.file("other", b"something else");
+    bench.run("create", "other", &[], b"").expect(1);
+    assert_eq!(fs::read(bench.path("other")).ok().as_deref(), Some(&b"something else"[..]));
+    bench.run("create", "wrong", &["--cell-size", "100"], b"").expect(2);
+    assert_eq!(bench.names(), ["other", "ring"]);
+}
+
+#[test]
+fn push_makes_a_ring_of_its_capacity() {
+    let bench = Bench::new("push-creates");
+    bench.ok("push", "ring", &["--capacity", "16K"], b"a\n");
+    assert_eq!(bench.stat("ring")["capacity"], 16 << 10);
+    bench.ok("push", "ring", &["--capacity", "16K"], b"b\n");
+    bench.ok("push", "ring", &[], b"c\n");
+    bench.run("push", "ring", &["--capacity", "32K"], b"d\n").expect(1);
+    assert_eq!(bench.ok("pop", "ring", &[], b""), b"a\nb\nc\n");
+}
+
+#[test]
+fn only_push_and_create_make_a_file() {
+    let bench = Bench::new("absent");
+    for command in ["pop", "stat", "verify", "close"] {
+        let done = bench.run(command, "ring", &[], b"").expect(1);
+        assert!(done.err.contains("no such file"), "{}", done.err);
+    }
+    for command in ["create", "push"] {
+        let done = bench.run(command, "no/such/ring", &[], b"").expect(1);
+        assert!(done.err.contains("directory does not exist"), "{}", done.err);
+    }
+    assert_eq!(bench.names(), [""; 0]);
+}
+
+#[test]
+fn wrong_usage_is_told_apart() {
+    let bench = Bench::new("usage");
+    for (command, arguments) in [
+        ("pop", &["--follow", "-n", "1"][..]),
+        ("pop", &["--timeout", "1"]),
+        ("pop", &["--raw", "--null"]),
+        ("push", &["--raw", "--null"]),
+        ("create", &["--capacity", "many"]),
+        ("replay", &[]),
+    ] {
+        bench.run(command, "ring", arguments, b"").expect(2);
+    }
+    assert_eq!(bench.names(), [""; 0]);
+    for command in ["create", "push", "pop", "stat", "verify", "close", "demo"] {
+        let help = bench.ok(command, "", &["--help"], b"");
+        let help = String::from_utf8(help).expect("text");
+        assert!(help.contains("Usage: ringfile"), "{command}: {help}");
+    }
+}
+
+#[test]
+fn foreign_files_stay_as_they_are() {
+    let bench = Bench::new("foreign");
+    let long: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
+    for (name, content) in [("text", &b"dear diary\n"[..]), ("empty", b""), ("long", &long)] {
+        let path = bench.file(name, content);
+        for command in ["push", "pop", "stat", "verify", "close"] {
+            bench.run(command, name, &[], b"mine\n").expect(4);
+            assert!(fs::read(&path).expect("still there") == content, "{command} {name}");
+        }
+    }
+}
+
+// ---- damage ---------------------------------------------------------------------------------------
+
+/// Flips bits of a file.
+fn flip(path: &std::path::Path, at: usize, mask: u8) {
+    let mut bytes = fs::read(path).expect("it is there");
+    bytes[at] ^= mask;
+    fs::write(path, bytes).expect("it can be written");
+}
+
+#[test]
+fn verify_finds_damage_and_says_where() {
+    let bench = Bench::new("damage");
+    bench.ok("create", "sound", &["--capacity", "8K"], b"");
+    let long = joined(&[&[b'x'; 300], &[b'y'; 300], &[b'z'; 300]]);
+    bench.ok("push", "sound", &[], &long);
+    bench.ok("verify", "sound", &[], b"");
+
+    let layout = Layout::new(Geometry {
+        data_bytes: 8 << 10,
+        cells: 64,
+        cell_size: 128,
+        groups: 4,
+        participants: 256,
+    })
+    .expect("the geometry of the file");
+    let copy = |name: &str| {
+        fs::copy(bench.path("sound"), bench.path(name)).expect("a copy");
+        bench.path(name)
+    };
+
+    // The length of the second message, in the upper half of its word, becomes more than the ring has.
+    flip(&copy("message"), layout.cells + 128 + cell::SIZE + 7, 0x40);
+    let done = bench.run("verify", "message", &["--json"], b"").expect(4);
+    let found: Value = serde_json::from_slice(&done.out).expect("JSON");
+    assert_eq!(found["sound"], false);
+    assert_eq!(found["problems"][0]["position"], 1);
+    let done = bench.run("verify", "message", &[], b"").expect(4);
+    assert!(done.out.starts_with(b"position 1: "), "{done:?}");
+    // It is not printed as if it were good.
+    let done = bench.run("pop", "message", &[], b"").expect(4);
+    assert_eq!(done.out, &long[..301]);
+
+    flip(&copy("cursor"), cursor::TAIL + 5, 0xff);
+    bench.run("verify", "cursor", &[], b"").expect(4);
+    flip(&copy("header"), 100, 0x01);
+    bench.run("verify", "header", &[], b"").expect(4);
+    let short = OpenOptions::new().write(true).open(copy("short"));
+    short.and_then(|file| file.set_len(5000)).expect("it can be cut");
+    for command in ["verify", "stat", "push", "pop"] {
+        bench.run(command, "short", &[], b"").expect(4);
+    }
+}
+
+// ---- what stat says -------------------------------------------------------------------------------
+
+#[test]
+fn stat_shows_depth_and_peers() {
+    let bench = Bench::new("stat");
+    bench.ok("push", "ring", &["--capacity", "1M"], b"a\nb\nc\n");
+    bench.ok("pop", "ring", &["-n", "1"], b"");
+    let stat = bench.stat("ring");
+    assert_eq!((&stat["len"], &stat["tail"]), (&2.into(), &3.into()));
+    assert_eq!(stat["closed"], false);
+    assert_eq!(stat["groups"][0]["name"], "default");
+    assert_eq!(stat["groups"][0]["len"], 2);
+    assert_eq!(stat["participants"].as_array().map(Vec::len), Some(0));
+
+    let push = bench.start_fed("push", "ring", &[]);
+    let pop = bench.start("pop", "ring", &["-n", "9"], b"");
+    let peers = || {
+        let stat = bench.stat("ring");
+        let peers = stat["participants"].as_array().expect("a list");
+        let mut peers: Vec<(String, u64)> = peers
+            .iter()
+            .map(|peer| {
+                let role = peer["role"].as_str().expect("a role").to_owned();
+                (role, peer["pid"].as_u64().expect("a number"))
+            })
+            .collect();
+        peers.sort();
+        peers
+    };
+    let expected = [
+        ("consumer".to_owned(), u64::from(pop.child.id())),
+        ("producer".to_owned(), u64::from(push.child.id())),
+    ];
+    wait_until("both are shown", || peers() == expected);
+    let text = String::from_utf8(bench.ok("stat", "ring", &[], b"")).expect("text");
+    for what in ["consumer", "producer", "default", "1 MiB"] {
+        assert!(text.contains(what), "{what}: {text}");
+    }
+    // The dead are not shown for long.
+    drop((push, pop));
+    wait_until("both are gone", || peers().is_empty());
+}
+
+// ---- when the reader leaves -----------------------------------------------------------------------
+
+/// Lets pop run into a pipe that nobody reads, ends it as told, and returns what it had printed.
+fn interrupted(bench: &Bench, arguments: &[&str], end: impl FnOnce(Running, Box<dyn FnOnce()>)) -> Vec<u8> {
+    let mut pop = bench.start_into("pop", "ring", arguments, Stdio::piped());
+    let pipe = pop.child.stdout.take().expect("a pipe");
+    // The same pipe once more, without waiting where it is empty.
+    let mut reader = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(format!("/proc/self/fd/{}", pipe.as_raw_fd()))
+        .expect("a pipe can be opened again");
+    wait_until("the pipe is full", || {
+        let before = bench.stat("ring")["len"].as_u64();
+        std::thread::sleep(Duration::from_millis(20));
+        pop.is_in_state("S") && before < Some(TOO_MANY) && bench.stat("ring")["len"].as_u64() == before
+    });
+    // It must not print more while we look.
+    pop.signal("STOP");
+    wait_until("it is stopped", || pop.is_in_state("T"));
+    let mut printed = Vec::new();
+    // Ends with "would block": what was printed until then counts.
+    let _ = reader.read_to_end(&mut printed);
+    end(pop, Box::new(move || close((reader, pipe))));
+    printed
+}
+
+/// More messages than go into a pipe.
+const TOO_MANY: u64 = 50_000;
+
+fn fill(bench: &Bench) -> Vec<u8> {
+    let input: Vec<Vec<u8>> =
+        (0..TOO_MANY).map(|number| format!("{number} some line of text").into_bytes()).collect();
+    let input = joined(&input.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    bench.ok("push", "ring", &[], &input);
+    input
+}
+
+/// The lines that were printed whole.
+fn whole(printed: &[u8]) -> Vec<&[u8]> {
+    let end = printed.iter().rposition(|&byte| byte == b'\n');
+    lines(&printed[..end.map_or(0, |at| at + 1)])
+}
+
+#[test]
+fn a_reader_that_leaves_costs_nothing() {
+    for (name, arguments) in [("reader", &[][..]), ("reader-ack", &["--ack"])] {
+        let bench = Bench::new(name);
+        let input = fill(&bench);
+        let printed = interrupted(&bench, arguments, |pop, leave| {
+            leave();
+            pop.signal("CONT");
+            pop.finish().expect(0);
+        });
+        assert!(printed.len() >= 4096, "something was printed");
+        let rest = bench.ok("pop", "ring", &[], b"");
+        let (printed, rest) = (whole(&printed), lines(&rest));
+        let all = lines(&input);
+        if arguments.is_empty() {
+            // Neither lost nor doubled: the rest begins where the printed lines end.
+            assert!([printed, rest].concat() == all);
+        } else {
+            // Nothing is lost: the rest may begin earlier.
+            assert!(rest.len() + printed.len() >= all.len());
+            assert!(rest.len() < all.len());
+            assert!(printed == all[..printed.len()] && all.ends_with(&rest));
+        }
+    }
+}
+
+#[test]
+fn a_pop_that_is_killed_loses_nothing() {
+    let bench = Bench::new("killed");
+    let input = fill(&bench);
+    let printed = interrupted(&bench, &["--ack"], |pop, leave| {
+        drop(pop);
+        leave();
+    });
+    let rest = bench.ok("pop", "ring", &[], b"");
+    let (printed, rest, all) = (whole(&printed), lines(&rest), lines(&input));
+    assert!(printed == all[..printed.len()] && all.ends_with(&rest));
+    assert!(rest.len() + printed.len() >= all.len() && rest.len() < all.len());
+}
+
+#[test]
+fn an_output_that_is_full_is_an_error_and_costs_nothing() {
+    let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
+        return;
+    };
+    let bench = Bench::new("full");
+    bench.ok("push", "ring", &[], b"a\nb\n");
+    for command in ["pop", "stat"] {
+        let out = full.try_clone().expect("a descriptor").into();
+        let done = bench.start_into(command, "ring", &[], out).finish().expect(1);
+        assert!(done.err.contains("standard output"), "{}", done.err);
+    }
+    assert_eq!(bench.ok("pop", "ring", &[], b""), b"a\nb\n");
+}
+
+// ---- demo -----------------------------------------------------------------------------------------
+
+#[test]
+fn the_demo_runs_and_cleans_up() {
+    let bench = Bench::new("demo");
+    for arguments in [
+        &["--messages", "50000"][..],
+        &["--messages", "20000", "--capacity", "8K", "--producers", "4", "--consumers", "2"],
+        &["--seconds", "0.2", "--producers", "1", "--consumers", "1"],
+        &["--messages", "1"],
+    ] {
+        // On standard error it says how far it has come, if it takes that long.
+        let done = bench.run("demo", "", arguments, b"");
+        assert_eq!(done.code, Some(0), "{done:?}");
+        let text = String::from_utf8_lossy(&done.out).into_owned();
+        assert!(text.contains("none missing, none twice"), "{text}");
+        assert_eq!(bench.names(), [""; 0]);
+    }
+    let ring = bench.path("kept").display().to_string();
+    bench.run("demo", "", &["--messages", "1000", "--path", &ring], b"").expect(0);
+    assert_eq!(bench.stat("kept")["tail"], 1000);
+    bench.run("demo", "", &["--messages", "1000", "--path", &ring], b"").expect(1);
+    assert_eq!(bench.names(), ["kept"]);
+}
+
+#[test]
+fn a_demo_that_is_killed_leaves_nothing() {
+    let bench = Bench::new("demo-killed");
+    let demo = bench.start("demo", "", &["--seconds", "300"], b"");
+    wait_until("it has begun", || bench.names().iter().any(|name| bench.path(name).join("ring").exists()));
+    std::thread::sleep(Duration::from_millis(300));
+    drop(demo);
+    wait_until("its workers have cleaned up", || bench.names().is_empty());
+}
