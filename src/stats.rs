@@ -190,15 +190,21 @@ impl Verification {
                     continue;
                 };
                 let end = at + claim.cells();
-                if end > tail.position {
-                    problem(at, "a claim reaches beyond the tail");
+                // Looked at again after each finding: what others have finished meanwhile is no problem.
+                let mut problem = |what| {
+                    if group.frontier().position <= at {
+                        problem(at, what);
+                    }
+                };
+                if end > ring.tail().position {
+                    problem("a claim reaches beyond the tail");
                 }
                 let held = matches!(claim.state(), State::Claim | State::Reclaim);
                 if held && usize::from(claim.owner().0) >= ring.participants() {
-                    problem(at, "a claim names a participant that cannot exist");
+                    problem("a claim names a participant that cannot exist");
                 }
                 if (at..end.min(tail.position)).any(|at| ring.published(at).is_none()) {
-                    problem(at, "something was claimed that is not published");
+                    problem("something was claimed that is not published");
                 }
                 at = end;
             }

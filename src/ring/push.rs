@@ -123,6 +123,10 @@ impl Pusher {
             }
             let progress = reclaim::pass(ring).map_err(NoRoom::Damaged)?;
             if !progress {
+                // Others may have made room between the look at `reap` and the pass that found nothing left to do.
+                if ring.reaped() != self.reap {
+                    continue;
+                }
                 let unmoved = ring.tail() == tail;
                 return if unmoved { Err(NoRoom::Full) } else { Ok(false) };
             }

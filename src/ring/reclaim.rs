@@ -5,7 +5,7 @@
 use super::words::{Claim, Extent, Frontier, Kind, Reap, Size, State, Unit};
 use super::{Damaged, Group, Ring};
 use crate::file::layout::UNIT;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, Pair};
 
 /// How many positions one step looks at: a longer sweep would show in the latency of the push that makes it.
 const STEP: u64 = 1024;
@@ -75,7 +75,7 @@ pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
     let position = slowest.min(reap.position.saturating_add(STEP));
     if position < reap.position {
         // Others went on since the pair was read, or the frontier was never below it.
-        return if ring.reap_pair().load(Ordering::Acquire) == pair {
+        return if is_unmoved(ring, pair) {
             Err(Damaged { position })
         } else {
             Ok(true)
@@ -85,7 +85,7 @@ pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
     let tail = ring.tail();
     if tail.position < position || unit.since(reap.unit) > tail.unit.since(reap.unit) {
         // A stale reader may see a reused cell; only an unmoved reap makes it damage (part C, l).
-        return if ring.reap_pair().load(Ordering::Acquire) == pair {
+        return if is_unmoved(ring, pair) {
             Err(Damaged { position })
         } else {
             Ok(true)
@@ -107,6 +107,11 @@ pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
         Ordering::Relaxed,
     );
     Ok(true)
+}
+
+/// Whether `reap` is still this pair. A swap for itself, since a load may see an old value: what was read of a reused cell was read relaxed.
+fn is_unmoved(ring: &Ring, pair: Pair) -> bool {
+    ring.reap_pair().compare_exchange(pair, pair, Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }
 
 /// Where the data of `position` begins, or a lower bound if its cell does not say so yet.
