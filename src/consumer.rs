@@ -102,13 +102,7 @@ impl Consumer {
     /// As [`pop`](Self::pop), into a buffer that is used again: what was in it is gone, also where this fails.
     #[inline]
     pub fn pop_into(&mut self, message: &mut Vec<u8>) -> Result<Position, PopError> {
-        match self.try_pop_into(message) {
-            Err(TryPopError::Empty | TryPopError::Pending | TryPopError::Paced { .. }) => {
-                self.wait(|c| c.try_pop_into(message))
-            }
-            Err(error) => Err(PopError::unless_waiting(error).expect("the others are waited for")),
-            Ok(position) => Ok(position),
-        }
+        self.wait(|c| c.try_pop_into(message))
     }
 
     /// As [`pop_into`](Self::pop_into), if there is a message.
@@ -276,12 +270,12 @@ impl Consumer {
             if sound == 0 {
                 // It is stepped over; what was claimed behind it comes again.
                 if claimed.cells > 1 {
-                    self.popper.release_from(ring, &mut claimed, 1);
+                    self.put_back(&mut claimed, 1);
                 }
                 self.finish(&claimed);
                 return Err(TryPopError::Corrupt { position });
             }
-            self.popper.release_from(ring, &mut claimed, sound);
+            self.put_back(&mut claimed, sound);
         }
         self.claimed = Some(claimed);
         Ok(())
@@ -290,7 +284,7 @@ impl Consumer {
     #[inline]
     fn finish(&self, claimed: &Claimed) {
         self.popper.ack(&self.shared.ring, claimed);
-        self.shared.parker.wake_after_ack(&self.shared.ring, self.popper.entry(), false);
+        self.shared.parker.wake_after_ack(&self.shared.ring, self.popper.entry(), 0);
     }
 
     /// Finishes what is held.
@@ -304,11 +298,18 @@ impl Consumer {
     #[cold]
     fn release(&mut self) {
         if let Some(mut claimed) = self.claimed.take() {
-            self.popper.release_from(&self.shared.ring, &mut claimed, 0);
-            self.shared.parker.wake_after_ack(&self.shared.ring, self.popper.entry(), true);
+            self.put_back(&mut claimed, 0);
         }
     }
 
+    /// Puts back what is claimed from the cell `kept` on, and wakes those who may want it.
+    fn put_back(&self, claimed: &mut Claimed, kept: u64) {
+        let released = claimed.cells - kept;
+        self.popper.release_from(&self.shared.ring, claimed, kept);
+        self.shared.parker.wake_after_ack(&self.shared.ring, self.popper.entry(), released);
+    }
+
+    #[inline]
     fn wait<T>(&mut self, attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>) -> Result<T, PopError> {
         self.wait_for(None, attempt, PopError::unless_waiting).expect("without a deadline there is an answer")
     }
@@ -323,7 +324,24 @@ impl Consumer {
             .unwrap_or(Err(PopTimeoutError::Timeout))
     }
 
+    #[inline]
     fn wait_for<T, E>(
+        &mut self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
+        answer: impl Fn(TryPopError) -> Option<E>,
+    ) -> Option<Result<T, E>> {
+        match attempt(self) {
+            Ok(done) => Some(Ok(done)),
+            Err(error) => match answer(error) {
+                Some(error) => Some(Err(error)),
+                None => self.wait_long(deadline, attempt, answer),
+            },
+        }
+    }
+
+    #[cold]
+    fn wait_long<T, E>(
         &mut self,
         deadline: Option<Instant>,
         mut attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
@@ -492,7 +510,7 @@ impl Batch<'_> {
             Some(rest) => {
                 let cells = rest - claimed.first;
                 self.consumer.popper.ack_first(ring, claimed, cells);
-                self.consumer.shared.parker.wake_after_ack(ring, self.consumer.popper.entry(), false);
+                self.consumer.shared.parker.wake_after_ack(ring, self.consumer.popper.entry(), 0);
             }
         }
     }

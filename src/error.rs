@@ -40,7 +40,7 @@ pub enum OpenError {
     Corrupt(&'static str),
     /// There is no room for the file, or not enough memory.
     DiskFull,
-    /// Every slot for participants is taken.
+    /// Every slot for participants is taken. Opening takes none today; reserved.
     TooManyParticipants,
     /// This file system or processor cannot keep the promises.
     Unsupported(&'static str),

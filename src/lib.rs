@@ -35,9 +35,11 @@
 //!
 //! - Anything about power loss: what the kernel had not written to the disk is gone.
 //! - That peers behave: whoever may write the file can spoil messages in it. What is copied out ([`Consumer::pop_into`]) is then wrong but
-//!   safe; what is lent ([`Delivery`], [`Batch`]) must not be written by anybody else, and a process that breaks the protocol could.
+//!   safe; what is lent ([`Delivery`], [`Batch`], [`Reservation`]) must not be written by anybody else, and a process that breaks the protocol could.
 //! - That a truncated mapping survives: who shortens the file under a running program ends it with SIGBUS.
-//! - Anything across a `fork`: a child must not use handles that its parent made. Open the queue again.
+//! - Anything across a `fork`: a child must not use handles that its parent made. Open the queue again. A child that never calls `exec` also keeps the lock that says
+//!   that its parent lives: what a killed parent held is settled only when such a child is gone too.
+//! - That bytes lent from a file which somebody edited stay the same: damage that is found is reported, but nothing has checksums yet.
 //!
 //! # What blocks
 //!
@@ -47,6 +49,9 @@
 
 #[cfg(not(ringfile_loom))]
 pub mod error;
+
+#[cfg(target_endian = "big")]
+compile_error!("the words of a ring are little-endian, and so must the machine be");
 
 #[cfg(not(ringfile_loom))]
 mod consumer;

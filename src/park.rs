@@ -81,9 +81,9 @@ impl Parker {
         }
     }
 
-    /// After something was finished or put back: wakes a producer, and the group if somebody of it may be waiting for its end or for what came back.
+    /// After something was finished, or so many cells put back: wakes a producer, and the group if somebody of it may be waiting for its end or for what came back.
     #[inline]
-    pub fn wake_after_ack(&self, ring: &Ring, entry: u16, put_back: bool) {
+    pub fn wake_after_ack(&self, ring: &Ring, entry: u16, put_back: u64) {
         self.light.fence(); // E5
         let parked = ring.parked().load(Ordering::Relaxed);
         if parked & (Side::Producers.bit() | Side::Consumers(entry).bit()) != 0 {
@@ -92,15 +92,15 @@ impl Parker {
     }
 
     #[cold]
-    fn wake_parked(&self, ring: &Ring, parked: u64, entry: u16, put_back: bool) {
+    fn wake_parked(&self, ring: &Ring, parked: u64, entry: u16, put_back: u64) {
         if parked & Side::Producers.bit() != 0 {
             self.wake(ring, Side::Producers, 1);
         }
         if parked & Side::Consumers(entry).bit() != 0 {
             if ring.tail().closed {
                 self.wake(ring, Side::Consumers(entry), u32::MAX);
-            } else if put_back {
-                self.wake(ring, Side::Consumers(entry), 1);
+            } else if put_back > 0 {
+                self.wake(ring, Side::Consumers(entry), put_back.min(u32::MAX.into()) as u32);
             }
         }
     }

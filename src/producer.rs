@@ -48,13 +48,6 @@ impl Producer {
     /// Pushes a message; waits while the queue is full.
     #[inline]
     pub fn push(&mut self, message: &[u8]) -> Result<Position, PushError> {
-        match self.try_push(message) {
-            Err(TryPushError::Full) => {}
-            Err(error) => {
-                return Err(PushError::unless_waiting(error).expect("only Full is waited for"));
-            }
-            Ok(position) => return Ok(position),
-        }
         self.wait(|p| p.try_push(message))
     }
 
@@ -111,11 +104,8 @@ impl Producer {
         }
         let len = |i: usize| messages[i].as_ref().len();
         let max = self.shared.ring.max_batch();
+        (0..messages.len()).try_for_each(|i| self.check_len(len(i)))?;
         if messages.len() > max || !self.shared.ring.batch_fits((0..messages.len()).map(len)) {
-            // One that is too long alone is the clearer answer.
-            for message in messages {
-                self.check_len(message.as_ref().len())?;
-            }
             return Err(TryPushError::BatchTooLarge { messages: messages.len(), max });
         }
         let reserved = self.reserve_cells(messages.len(), len)?;
@@ -232,6 +222,7 @@ impl Producer {
         }
     }
 
+    #[inline]
     fn wait<T>(&mut self, attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>) -> Result<T, PushError> {
         self.wait_for(None, attempt, PushError::unless_waiting)
             .expect("without a deadline there is an answer")
@@ -247,7 +238,24 @@ impl Producer {
             .unwrap_or(Err(PushTimeoutError::Timeout))
     }
 
+    #[inline]
     fn wait_for<T, E>(
+        &mut self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,
+        answer: impl Fn(TryPushError) -> Option<E>,
+    ) -> Option<Result<T, E>> {
+        match attempt(self) {
+            Ok(done) => Some(Ok(done)),
+            Err(error) => match answer(error) {
+                Some(error) => Some(Err(error)),
+                None => self.wait_long(deadline, attempt, answer),
+            },
+        }
+    }
+
+    #[cold]
+    fn wait_long<T, E>(
         &mut self,
         deadline: Option<Instant>,
         mut attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,

@@ -76,9 +76,6 @@ impl Shared {
         mut look: impl FnMut() -> Option<T>,
         more: impl FnOnce() -> bool,
     ) -> Option<T> {
-        if let Some(found) = look() {
-            return Some(found);
-        }
         let remaining = || match deadline {
             None => Some(Duration::MAX),
             Some(deadline) => deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()),

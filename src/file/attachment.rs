@@ -52,7 +52,12 @@ impl Opened {
         loop {
             let number = next.fetch_add(1, Ordering::AcqRel);
             let locked = file::lock(&self.locks.held, number)
-                .map_err(|_| OpenError::Unsupported("this file system has no open-file-description locks"))?;
+                .map_err(|error| match error.raw_os_error() {
+                    Some(libc::EINVAL | libc::EOPNOTSUPP) => {
+                        OpenError::Unsupported("this file system has no open-file-description locks")
+                    }
+                    _ => error.into(),
+                })?;
             // 0 means a free slot; a byte that is taken belongs to another copy of the counter: neither is ours.
             if number != 0 && locked {
                 return Ok(Attachment { number, locks: self.locks });

@@ -48,12 +48,10 @@ pub fn without_proc(error: io::Error) -> OpenError {
 
 /// Refuses file systems on which a mapping is not one memory for all who have it.
 pub fn refuse_unsafe(file: &File) -> Result<(), OpenError> {
-    match file::unsafe_file_system(file)? {
-        None => Ok(()),
-        Some(_) => Err(OpenError::Unsupported(
-            "a ring needs a local file system: put it on a disk of this machine or on tmpfs",
-        )),
+    if file::is_on_unsafe_file_system(file)? {
+        return Err(OpenError::Unsupported("a ring needs a local file system: put it on a disk of this machine or on tmpfs"));
     }
+    Ok(())
 }
 
 /// A file under another name in the same directory, for file systems that have no unnamed ones. It goes when this is dropped.

@@ -29,7 +29,8 @@ impl Ring {
         let units = self.layout.geometry.data_bytes / UNIT as u64;
         let fits = tail.position.saturating_sub(again.position) <= self.cells()
             && tail.unit.since(again.unit) <= units;
-        if in_order && (fits || again.position > tail.position) {
+        // Moved meanwhile, the pair says nothing about this tail.
+        if in_order && (fits || again != reap) {
             None
         } else {
             Some("the cursors contradict each other")

@@ -338,7 +338,7 @@ impl Popper {
     ) -> Option<Result<Claimed, Nothing>> {
         self.draws = self.draws.wrapping_add(1);
         if self.draws.is_multiple_of(DRAWS_PER_WALK) {
-            let frontier = group.frontier().position;
+            let frontier = reclaim::advance(group);
             self.stalled = frontier == self.frontier;
             self.frontier = frontier;
             return None;
@@ -346,26 +346,28 @@ impl Popper {
         if self.stalled || group.redo().load(Ordering::Acquire) != self.redo_seen {
             return None;
         }
-        let drawn = self.claim_drawn(ring, group, max, credit);
-        if drawn.is_some() {
-            return drawn;
+        loop {
+            let drawn = self.claim_drawn(ring, group, max, credit);
+            if drawn.is_some() {
+                return drawn;
+            }
+            if self.draw.0 < self.draw.1 {
+                // The place came before its message: it is kept, as a hint, rather than another drawn.
+                return None;
+            }
+            // Everything drawn was claimed by walkers: the head is behind them, and is drawn forward.
+            let head = group.head().load(Ordering::Relaxed);
+            if head >= self.tail {
+                self.tail = ring.tail().position;
+            }
+            if head >= self.tail {
+                return None;
+            }
+            let places = max.min(self.tail - head);
+            // H2: the ticket only says where to look; the claim word decides.
+            let first = group.head().fetch_add(places, Ordering::AcqRel);
+            self.draw = (first, first.wrapping_add(places));
         }
-        if self.draw.0 < self.draw.1 {
-            // The place came before its message: it is kept, as a hint, rather than another drawn.
-            return None;
-        }
-        let head = group.head().load(Ordering::Relaxed);
-        if head >= self.tail {
-            self.tail = ring.tail().position;
-        }
-        if head >= self.tail {
-            return None;
-        }
-        let places = max.min(self.tail - head);
-        // H2: the ticket only says where to look; the claim word decides.
-        let first = group.head().fetch_add(places, Ordering::AcqRel);
-        self.draw = (first, first.wrapping_add(places));
-        self.claim_drawn(ring, group, max, credit)
     }
 
     /// The first claimable interval in what is left of the draw. Draws are disjoint and walkers go in chain order, so while its first
@@ -472,7 +474,8 @@ impl Group<'_> {
         let frontier = self.frontier();
         let at = self.head().load(Ordering::Acquire).max(frontier.position);
         [at, frontier.position].into_iter().any(|at| {
-            self.ring.published(at).is_some() && self.claim_at(at, frontier.tenancy).is_none()
+            let free = |claim: Claim| claim.state() == State::Redo;
+            self.ring.published(at).is_some() && self.claim_at(at, frontier.tenancy).is_none_or(free)
         })
     }
 

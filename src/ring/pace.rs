@@ -49,6 +49,9 @@ impl<C: Fn() -> u64> Pace for Paced<'_, C> {
 /// Positive zero, as every file begins.
 const UNLIMITED: u64 = 0;
 
+/// In nanoseconds: 31 years.
+const FOREVER: f64 = 1e18;
+
 /// Where the words of a name lie. It does not change while a consumer is bound to an entry: found once, not at each claim.
 #[derive(Clone, Copy, Debug)]
 pub struct Pacer(usize);
@@ -67,10 +70,11 @@ impl Words<'_> {
 
     #[cold]
     fn take(&self, rate: f64, now: u64, messages: u64) -> Result<u64, u64> {
-        let interval = 1e9 / rate;
+        // A file may hold any rate: what is no positive number gives one delivery in a very long time.
+        let interval = if rate > 0.0 { (1e9 / rate).clamp(1.0, FOREVER) } else { FOREVER };
         let burst = self.at(name::BURST).load(Ordering::Relaxed).max(1) as f64;
-        // A file may hold any rate: what is no positive number, or too slow for the clock, gives one delivery in a long time, not a panic.
-        let window = (interval * burst).clamp(1.0, 1e18) as u64;
+        // Rounded up, so that there is room for a whole delivery; each delivery is rounded up as well, so that none is too early.
+        let window = (interval * burst).min(FOREVER).ceil() as u64;
         loop {
             let taken = self.at(name::PACER).load(Ordering::Relaxed);
             // Further ahead than the burst only a clock of another boot, or a slower rate before, can have left it.
@@ -78,10 +82,10 @@ impl Words<'_> {
             let free = now.saturating_add(window) - from;
             let granted = ((free as f64 / interval) as u64).min(messages);
             if granted == 0 {
-                let short = (interval - free as f64).clamp(1.0, 1e18) as u64;
+                let short = (interval - free as f64).ceil() as u64;
                 return Err(now.saturating_add(short));
             }
-            let next = from.saturating_add((granted as f64 * interval) as u64);
+            let next = from.saturating_add((granted as f64 * interval).ceil() as u64);
             // The word orders nothing but itself.
             let taken = self.at(name::PACER).compare_exchange(taken, next, Ordering::Relaxed, Ordering::Relaxed);
             if taken.is_ok() {

@@ -396,7 +396,7 @@ const fn announced(position: u64, word: u64) -> Option<(u64, u16)> {
     }
 }
 
-/// An announcement's second word that agrees with no position below 2^38: it says nothing.
+/// An announcement's second word of no cells: it says nothing.
 pub const SILENT: u64 = 0;
 
 impl Intent {

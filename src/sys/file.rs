@@ -62,21 +62,18 @@ pub fn allocate(file: &File, len: usize) -> io::Result<()> {
     }
 }
 
-/// The name of a file system on which processes of several machines might share the file, or mappings might not share memory.
-pub fn unsafe_file_system(file: &File) -> io::Result<Option<&'static str>> {
+/// Magic numbers of file systems that are not one machine's own: NFS, SMB (three), 9p, Ceph, FUSE.
+const UNSAFE_FILE_SYSTEMS: [u32; 7] =
+    [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x517b, 0x0102_1997, 0x00c3_6400, 0x6573_5546];
+
+/// Whether processes of several machines might share the file there, or mappings not share memory.
+pub fn is_on_unsafe_file_system(file: &File) -> io::Result<bool> {
     let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: the buffer is one of its kind.
     check(unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so the kernel has filled it.
     let stat = unsafe { stat.assume_init() };
-    Ok(match stat.f_type as u32 {
-        0x6969 => Some("nfs"),
-        0xff53_4d42 | 0xfe53_4d42 | 0x517b => Some("smb"),
-        0x0102_1997 => Some("9p"),
-        0x00c3_6400 => Some("ceph"),
-        0x6573_5546 => Some("fuse"),
-        _ => None,
-    })
+    Ok(UNSAFE_FILE_SYSTEMS.contains(&(stat.f_type as u32)))
 }
 
 /// Lock bytes lie far beyond the end of any file, one for each attachment.

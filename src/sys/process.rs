@@ -41,18 +41,6 @@ pub fn unix_nanos() -> u64 {
         .map_or(0, |d| d.as_nanos() as u64)
 }
 
-/// What tells this boot from another; zeros if the kernel does not say.
-pub fn boot_id() -> [u8; 16] {
-    let mut id = [0; 16];
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-    for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).expect("hexadecimal digits");
-        *byte = u8::from_str_radix(pair, 16).expect("hexadecimal digits");
-    }
-    id
-}
-
 /// Sixteen random bytes.
 pub fn random_id() -> std::io::Result<[u8; 16]> {
     let mut id = [0u8; 16];

@@ -1,0 +1,69 @@
+//! What a participant leaves that is killed between two of its stores: the words, written as it would have
+//! written them.
+//!
+//! Whole steps (reserved and not published, claimed and not acknowledged) need none of this: the actor just
+//! stops.
+
+use ringfile::file::layout::{cell, group, slot};
+use ringfile::ring::Ring;
+use ringfile::ring::push::Reserved;
+use ringfile::ring::words::{Claim, ClaimIntent, Frontier, Intent, Kind, Link, Owner, Publish};
+use ringfile::sync::{AtomicU64, Ordering};
+
+/// The tenancy of the default group of a new ring.
+const TENANCY: u64 = 1;
+
+/// Announced a reservation, and was killed, or only paused, before the tail was swapped.
+pub fn announced(ring: &Ring, owner: Owner, position: u64, cells: u64, prev: Owner) {
+    let intent = Intent { cells, prev };
+    ring.slot(owner).announce(slot::INTENT_POSITION, slot::INTENT, position, intent.pack(position));
+}
+
+/// Announced a claim in the default group, and was killed before the claim word was swapped.
+pub fn announced_claim(ring: &Ring, owner: Owner, position: u64, cells: u64) {
+    let intent = ClaimIntent { cells, entry: 0 };
+    ring.slot(owner).announce(slot::CLAIM_POSITION, slot::CLAIM, position, intent.pack(position));
+}
+
+/// Published the last `count` of the cells that it had reserved.
+pub fn published_last(ring: &Ring, reserved: &Reserved, count: u64) {
+    for distance in (reserved.cells - count..reserved.cells).rev() {
+        publish(ring, reserved.first + distance, Link::Behind(distance), Kind::Ready);
+    }
+}
+
+/// One cell of a reservation, as its owner or a recoverer publishes it.
+pub fn publish(ring: &Ring, position: u64, link: Link, kind: Kind) {
+    let lap = position / ring.cells();
+    publish_word(ring, position).store(Publish::new(lap, link, kind).0, Ordering::Release);
+}
+
+fn publish_word(ring: &Ring, position: u64) -> &AtomicU64 {
+    let layout = ring.layout();
+    let index = (position % ring.cells()) as usize;
+    let at = layout.cells + index * layout.geometry.cell_size as usize;
+    ring.region().word(at + cell::PUBLISH)
+}
+
+/// Wrote one claim word of the default group.
+pub fn claimed(ring: &Ring, position: u64, word: impl FnOnce(u64) -> Claim) {
+    let tag = position / ring.cells() + TENANCY;
+    let index = (position % ring.cells()) as usize;
+    let at = ring.layout().claims + 8 * index;
+    ring.region().word(at).store(word(tag).0, Ordering::Release);
+}
+
+/// The default group's entry has been given out again, from this position on: what a rewind will do.
+pub fn given_out_again(ring: &Ring, position: u64) {
+    let pair = ring.region().pair(ring.layout().groups + group::FRONTIER);
+    let mut seen = pair.load(Ordering::Acquire);
+    loop {
+        let next = Frontier { tenancy: TENANCY + 1, position };
+        match pair.compare_exchange(seen, next.pack(), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => break,
+            Err(now) => seen = now,
+        }
+    }
+    let head = ring.region().word(ring.layout().groups + group::HEAD);
+    head.store(position, Ordering::Release);
+}
