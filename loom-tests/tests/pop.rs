@@ -1,7 +1,7 @@
 //! Consumers of an ordered group: who gets what, and what it means to get nothing.
 #![cfg(ringfile_loom)]
 
-use loom_tests::{Consumer, Producer, Shape, explore, settle_and_drain, three, two};
+use loom_tests::{Consumer, Producer, Shape, explore, settle_and_drain, three};
 use ringfile::ring::claim::Nothing;
 
 /// Two consumers share the messages: each gets rising positions, and together every message once (C1).
