@@ -346,7 +346,8 @@ impl Popper {
         if self.stalled || group.redo().load(Ordering::Acquire) != self.redo_seen {
             return None;
         }
-        loop {
+        // Bounded: the head of a damaged file may be any number of places behind.
+        for _ in 0..DRAWS_PER_WALK {
             let drawn = self.claim_drawn(ring, group, max, credit);
             if drawn.is_some() {
                 return drawn;
@@ -368,6 +369,7 @@ impl Popper {
             let first = group.head().fetch_add(places, Ordering::AcqRel);
             self.draw = (first, first.wrapping_add(places));
         }
+        None
     }
 
     /// The first claimable interval in what is left of the draw. Draws are disjoint and walkers go in chain order, so while its first
