@@ -7,6 +7,7 @@ use crate::ring::Ring;
 use crate::ring::words::Owner;
 use crate::sync::Ordering;
 use crate::sys::wait::{self, LightFence};
+use crate::watch::{self, Watch};
 use std::time::Duration;
 
 /// What somebody waits for, and so the futex word that is slept on.
@@ -27,14 +28,6 @@ impl Side {
     }
 }
 
-/// The nap of the sleeper that watches: whoever should wake one may have been killed.
-const NAP: Duration = Duration::from_millis(5);
-/// A sleeper that finds that nobody has watched for so long does it itself.
-const LATE: Duration = Duration::from_millis(15);
-/// The others look less often, all together as often as one that sleeps that long.
-const OTHERS_NAP: Duration = Duration::from_millis(20);
-/// The longest nap.
-const LONGEST_NAP: Duration = Duration::from_secs(1);
 /// The nap of a sleeper that cannot make the others fence.
 const UNFENCED_NAP: Duration = Duration::from_millis(1);
 
@@ -134,8 +127,7 @@ impl Parker {
         more: impl FnOnce() -> bool,
     ) -> Option<T> {
         let futex = ring.futex(side);
-        let (asleep, me) = ring.asleep(owner);
-        let mut watch = Watch::default();
+        let mut watch = Watch::new(owner);
         let found = loop {
             let count = futex.load(Ordering::Acquire); // E6
             // Set before looking, after every sleep too: a wake that another sleeper got must not leave this one forgotten (W1).
@@ -152,11 +144,17 @@ impl Parker {
             let Some(left) = remaining() else {
                 break None;
             };
-            asleep.fetch_or(me, Ordering::Relaxed);
+            self.lie_down(ring, owner);
             let nap = watch.nap(ring);
             let nap = if fenced { nap } else { nap.min(UNFENCED_NAP) };
             wait::sleep(futex, count, nap.min(left), self.shared);
-            asleep.fetch_and(!me, Ordering::Relaxed);
+            while futex.load(Ordering::Relaxed) == count
+                && watch.sleeps_on(ring)
+                && let Some(left) = remaining()
+            {
+                wait::sleep(futex, count, nap.min(left), self.shared);
+            }
+            self.get_up(ring, owner, &watch);
             if futex.load(Ordering::Relaxed) == count {
                 self.look_after_all(ring);
             }
@@ -165,6 +163,35 @@ impl Parker {
             self.wake_any(ring);
         }
         found
+    }
+
+    /// Before a nap is chosen.
+    pub fn lie_down(&self, ring: &Ring, owner: Owner) {
+        let (asleep, me) = ring.asleep(owner);
+        asleep.fetch_or(me, Ordering::Relaxed);
+        self.light.fence(); // E9
+    }
+
+    /// After a sleep, before anything else is done. Says whether that ended a doze.
+    pub fn get_up(&self, ring: &Ring, owner: Owner, watch: &Watch) -> bool {
+        let (asleep, me) = ring.asleep(owner);
+        asleep.fetch_and(!me, Ordering::Relaxed);
+        self.light.fence(); // E9
+        let ended = watch.ends_doze(ring);
+        if ended {
+            self.wake_all(ring);
+        }
+        ended
+    }
+
+    /// After joining, before anything else is done. Says whether that ended a doze.
+    pub fn join(&self, ring: &Ring) -> bool {
+        self.light.fence(); // E9
+        let ended = watch::newcomer_ends_doze(ring);
+        if ended {
+            self.wake_all(ring);
+        }
+        ended
     }
 
     /// Wakes one sleeper of any side, so that it watches.
@@ -210,46 +237,5 @@ impl Ring {
     /// Whether a group seems to have something to claim.
     fn has_backlog(&self, entry: usize) -> bool {
         self.is_group(entry) && self.group(entry).next_is_unclaimed()
-    }
-
-    /// How many sleep, the dead included that nobody has settled yet.
-    fn sleepers(&self) -> u32 {
-        self.asleep_words().map(|bits| bits.load(Ordering::Relaxed).count_ones()).sum()
-    }
-}
-
-/// Whether a sleeper is the one that watches for all. A role, not a lock: nobody waits for it, two may have it for a nap, and who finds it neglected takes it.
-#[derive(Default)]
-struct Watch {
-    /// When this sleeper said last that it watches, in milliseconds.
-    since: Option<u64>,
-}
-
-impl Watch {
-    /// How long to sleep now.
-    fn nap(&mut self, ring: &Ring) -> Duration {
-        let now = wait::clock();
-        let looked = ring.looked().load(Ordering::Relaxed);
-        let watches = match self.since {
-            Some(since) => looked == since,
-            None => now.abs_diff(Duration::from_millis(looked)) > LATE,
-        };
-        if !watches {
-            self.since = None;
-            return (OTHERS_NAP * ring.sleepers()).min(LONGEST_NAP);
-        }
-        let now = now.as_millis() as u64;
-        ring.looked().store(now, Ordering::Relaxed);
-        self.since = Some(now);
-        NAP
-    }
-
-    /// Gives the role up, if it was this sleeper's. Says whether somebody else should be woken to take it.
-    fn resign(self, ring: &Ring) -> bool {
-        let watched = self.since.is_some_and(|since| ring.looked().load(Ordering::Relaxed) == since);
-        if watched {
-            ring.looked().store(0, Ordering::Relaxed);
-        }
-        watched && ring.sleepers() > 0
     }
 }

@@ -52,6 +52,7 @@ impl Shared {
             .ok_or(AttachError::TooManyParticipants { max: self.ring.participants() })?;
         let slot = self.ring.slot(owner);
         slot.describe(process::identity(), process::unix_nanos());
+        self.parker.join(&self.ring);
         Ok(owner)
     }
 

@@ -4,7 +4,11 @@
 
 use loom_tests::{Consumer, Producer, Shape, Sleeper, explore, recover_the_dead, three, two};
 use ringfile::park::Parker;
-use ringfile::ring::words::Kind;
+use ringfile::ring::Ring;
+use ringfile::ring::words::{Kind, Owner};
+use ringfile::sys::wait;
+use ringfile::watch::{NAP, QUIET, Watch};
+use std::time::Duration;
 
 /// A consumer sleeps until something is pushed.
 #[test]
@@ -174,6 +178,99 @@ fn recovery_wakes_everybody() {
                 }
             },
             move || consumer.pop(),
+        )
+    });
+}
+
+/// Somebody who watches and has watched for so long that it may doze.
+fn long_watch(ring: &Ring, owner: Owner) -> Watch {
+    wait::set_clock(Duration::from_secs(1));
+    let mut watch = Watch::new(owner);
+    Parker::new(false).lie_down(ring, owner);
+    for _ in 0..QUIET {
+        assert!(!is_doze(watch.nap(ring)));
+    }
+    watch
+}
+
+fn is_doze(nap: Duration) -> bool {
+    nap >= Duration::from_secs(1)
+}
+
+/// All are asleep but the watcher, which may doze; one gets up, and could now be killed with a wake that it owes. So the
+/// watcher does not doze, or its doze is ended (E9).
+#[test]
+fn e9_who_gets_up_is_noticed() {
+    let expected = ["(false, false)", "(false, true)", "(true, true)"];
+    explore(expected, || {
+        let ring = Shape::cells(2).ring();
+        let (watcher, other) = (Consumer::join(&ring), Consumer::doomed(&ring));
+        let mut watch = long_watch(&ring, watcher.owner());
+        let parker = Parker::new(false);
+        parker.lie_down(&ring, other.owner());
+        let (watched, up) = (ring.clone(), ring);
+        two(
+            move || is_doze(watch.nap(&watched)),
+            move || parker.get_up(&up, other.owner(), &Watch::new(other.owner())),
+        )
+    });
+}
+
+/// The watcher dozes, since all others are of its own process; another process joins.
+#[test]
+fn e9_who_joins_is_noticed() {
+    let expected = ["(false, false)", "(false, true)", "(true, true)"];
+    explore(expected, || {
+        let ring = Shape::cells(2).ring();
+        let (watcher, _awake) = (Consumer::join(&ring), Producer::join(&ring));
+        let mut watch = long_watch(&ring, watcher.owner());
+        let (watched, joined) = (ring.clone(), ring);
+        two(
+            move || is_doze(watch.nap(&watched)),
+            move || {
+                let _newcomer = Producer::doomed(&joined);
+                Parker::new(false).join(&joined)
+            },
+        )
+    });
+}
+
+/// A producer lies down: somebody looks after it, the watcher or itself.
+#[test]
+fn e9_producer_is_attended() {
+    let expected = ["(false, false)", "(false, true)", "(true, true)"];
+    explore(expected, || {
+        let ring = Shape::cells(2).ring();
+        let (watcher, producer) = (Consumer::join(&ring), Producer::join(&ring));
+        let mut watch = long_watch(&ring, watcher.owner());
+        let (watched, full) = (ring.clone(), ring);
+        two(
+            move || is_doze(watch.nap(&watched)),
+            move || {
+                Parker::new(false).lie_down(&full, producer.owner());
+                Watch::new(producer.owner()).nap(&full) <= NAP
+            },
+        )
+    });
+}
+
+/// Whoever was woken for a message may have been killed before it got up: nobody dozes while there is one, though
+/// all others are asleep or gone.
+#[test]
+fn nobody_dozes_over_a_message() {
+    explore(["(false, ())"], || {
+        let ring = Shape::cells(2).ring();
+        let (watcher, woken) = (Consumer::join(&ring), Consumer::doomed(&ring));
+        let mut producer = Producer::doomed(&ring);
+        let mut watch = long_watch(&ring, watcher.owner());
+        Parker::new(false).lie_down(&ring, woken.owner());
+        let watched = ring.clone();
+        two(
+            move || is_doze(watch.nap(&watched)),
+            move || {
+                producer.push(&[1]);
+                producer.detach();
+            },
         )
     });
 }

@@ -187,7 +187,7 @@ impl Ring {
         (0..=self.participants() / 64).map(|i| self.region.word(cursor::ASLEEP + 8 * i))
     }
 
-    /// When a sleeper last looked after all, in milliseconds of the clock that does not step.
+    /// What the sleeper that watches said last.
     pub(crate) fn looked(&self) -> &AtomicU64 {
         self.region.word(cursor::LOOKED)
     }
