@@ -74,7 +74,7 @@ macro_rules! inside {
         pub mod $module;
     )+};
 }
-inside!(file, park, ring, sync, sys, watch);
+inside!(fault, file, park, ring, sync, sys, watch);
 
 #[cfg(not(ringfile_loom))]
 pub use consumer::{Batch, Consumer, Delivery, Iter};

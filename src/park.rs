@@ -2,6 +2,7 @@
 //!
 //! A sleeper sets its bit, fences heavily, looks once more and sleeps; a waker fences lightly and loads one word. `docs/protocol.md`, section 9.
 
+use crate::fault::{self, Step};
 use crate::file::layout::UNIT;
 use crate::ring::Ring;
 use crate::ring::words::Owner;
@@ -101,8 +102,10 @@ impl Parker {
     /// Wakes `count` sleepers of a side, whether or not its bit says that there are any. Returns how many there were.
     pub fn wake(&self, ring: &Ring, side: Side, count: u32) -> usize {
         ring.parked().fetch_and(!side.bit(), Ordering::Relaxed);
+        fault::point(Step::WakeCleared);
         let futex = ring.futex(side);
         futex.fetch_add(1, Ordering::Release); // E6
+        fault::point(Step::WakeCounted);
         wait::wake(futex, count, self.shared)
     }
 
@@ -132,6 +135,7 @@ impl Parker {
             let count = futex.load(Ordering::Acquire); // E6
             // Set before looking, after every sleep too: a wake that another sleeper got must not leave this one forgotten (W1).
             let before = ring.parked().fetch_or(side.bit(), Ordering::SeqCst);
+            fault::point(Step::Parked);
             // Whoever turned the bit on fences and looks; while it stays on, wakers see it.
             let fenced = before & side.bit() != 0 || wait::heavy_fence(); // E5
             if let Some(found) = look() {
@@ -170,6 +174,7 @@ impl Parker {
         let (asleep, me) = ring.asleep(owner);
         asleep.fetch_or(me, Ordering::Relaxed);
         self.light.fence(); // E9
+        fault::point(Step::LainDown);
     }
 
     /// After a sleep, before anything else is done. Says whether that ended a doze.
@@ -177,8 +182,10 @@ impl Parker {
         let (asleep, me) = ring.asleep(owner);
         asleep.fetch_and(!me, Ordering::Relaxed);
         self.light.fence(); // E9
+        fault::point(Step::GotUp);
         let ended = watch.ends_doze(ring);
         if ended {
+            fault::point(Step::DozeEnded);
             self.wake_all(ring);
         }
         ended

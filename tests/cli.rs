@@ -438,11 +438,14 @@ fn interrupted(bench: &Bench, arguments: &[&str], end: impl FnOnce(Running, Box<
     let mut pop = bench.start_into("pop", "ring", arguments, Stdio::piped());
     let pipe = pop.child.stdout.take().expect("a pipe");
     // The same pipe once more, without waiting where it is empty.
-    let mut reader = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(format!("/proc/self/fd/{}", pipe.as_raw_fd()))
-        .expect("a pipe can be opened again");
+    let again = |options: &mut OpenOptions| {
+        options
+            .custom_flags(libc::O_NONBLOCK)
+            .open(format!("/proc/self/fd/{}", pipe.as_raw_fd()))
+            .expect("a pipe can be opened again")
+    };
+    let mut reader = again(OpenOptions::new().read(true));
+    let writer = again(OpenOptions::new().write(true));
     wait_until("the pipe is full", || {
         let before = bench.stat("ring")["len"].as_u64();
         std::thread::sleep(Duration::from_millis(20));
@@ -454,8 +457,20 @@ fn interrupted(bench: &Bench, arguments: &[&str], end: impl FnOnce(Running, Box<
     let mut printed = Vec::new();
     // Ends with "would block": what was printed until then counts.
     let _ = reader.read_to_end(&mut printed);
-    end(pop, Box::new(move || close((reader, pipe))));
+    let leave = move || {
+        close((reader, pipe));
+        assert!(is_broken(&writer), "nobody can read the pipe");
+    };
+    end(pop, Box::new(leave));
     printed
+}
+
+/// Whether the other end of a pipe is closed.
+fn is_broken(writer: &File) -> bool {
+    let mut poll = libc::pollfd { fd: writer.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: one struct, which outlives the call.
+    unsafe { libc::poll(&raw mut poll, 1, 0) };
+    poll.revents & libc::POLLERR != 0
 }
 
 /// More messages than go into a pipe.
@@ -494,9 +509,9 @@ fn a_reader_that_leaves_costs_nothing() {
             assert!([printed, rest].concat() == all);
         } else {
             // Nothing is lost: the rest may begin earlier.
-            assert!(rest.len() + printed.len() >= all.len());
-            assert!(rest.len() < all.len());
             assert!(printed == all[..printed.len()] && all.ends_with(&rest));
+            let (printed, rest, all) = (printed.len(), rest.len(), all.len());
+            assert!(rest < all && rest + printed >= all, "{printed} printed, {rest} of {all} left");
         }
     }
 }

@@ -19,12 +19,17 @@ pub struct Producer {
 impl Producer {
     /// Takes a slot of the living.
     pub fn join(ring: &Arc<Ring>) -> Producer {
-        Producer::attach(ring, LIVING).expect("a free slot")
+        Producer::of(ring, LIVING)
     }
 
     /// Takes a slot of the dead: whatever it does, it did before it was killed.
     pub fn doomed(ring: &Arc<Ring>) -> Producer {
-        Producer::attach(ring, DEAD).expect("a free slot")
+        Producer::of(ring, DEAD)
+    }
+
+    /// Takes a slot of this attachment.
+    pub fn of(ring: &Arc<Ring>, attachment: u64) -> Producer {
+        Producer::attach(ring, attachment).expect("a free slot")
     }
 
     /// Takes a slot, if one is free.
@@ -84,15 +89,16 @@ pub struct Consumer {
 impl Consumer {
     /// Takes a slot of the living.
     pub fn join(ring: &Arc<Ring>) -> Consumer {
-        Consumer::attach(ring, LIVING)
+        Consumer::of(ring, LIVING)
     }
 
     /// Takes a slot of the dead: whatever it does, it did before it was killed.
     pub fn doomed(ring: &Arc<Ring>) -> Consumer {
-        Consumer::attach(ring, DEAD)
+        Consumer::of(ring, DEAD)
     }
 
-    fn attach(ring: &Arc<Ring>, attachment: u64) -> Consumer {
+    /// Takes a slot of this attachment.
+    pub fn of(ring: &Arc<Ring>, attachment: u64) -> Consumer {
         let tenancy = ring.group(0).entry().tenancy;
         let binding = Binding::Consumer { entry: 0, tenancy };
         let owner = participant::attach(ring, attachment, binding).expect("a free slot");

@@ -22,14 +22,9 @@ const PIN: &str = "RINGFILE_PIN";
 /// `LOOM_MAX_PREEMPTIONS` explores more, and then nothing is pinned.
 pub fn explore<O: Debug, const N: usize>(expected: [&str; N], model: impl Fn() -> O + Send + Sync + 'static) {
     let name = name_of(&model);
-    let mut builder = Builder::new();
-    let bounded_elsewhere = builder.preemption_bound.is_some();
-    builder.preemption_bound.get_or_insert(PREEMPTIONS);
-    builder.max_branches = BRANCHES;
-
     let executions = Arc::new(AtomicUsize::new(0));
     let outcomes = Arc::new(Mutex::new(BTreeMap::new()));
-    builder.check({
+    bounded().check({
         let (executions, outcomes) = (executions.clone(), outcomes.clone());
         move || {
             let outcome = format!("{:?}", model());
@@ -41,13 +36,19 @@ pub fn explore<O: Debug, const N: usize>(expected: [&str; N], model: impl Fn() -
     let executions = executions.load(Ordering::Relaxed);
     println!("model {name}: {executions} executions");
     compare(&name, expected.into(), &outcomes.lock().unwrap());
-    if !bounded_elsewhere {
-        pin(&name, executions);
-    }
+    pin(&name, executions);
+}
+
+/// Explores what two preemptions reach, or as many as the environment says.
+pub(crate) fn bounded() -> Builder {
+    let mut builder = Builder::new();
+    builder.preemption_bound.get_or_insert(PREEMPTIONS);
+    builder.max_branches = BRANCHES;
+    builder
 }
 
 /// The test that a model's closure stands in: `file::test`.
-fn name_of<M>(model: &M) -> String {
+pub(crate) fn name_of<M>(model: &M) -> String {
     type_name_of_val(model).replace("::{{closure}}", "")
 }
 
@@ -62,7 +63,10 @@ fn compare(name: &str, expected: BTreeSet<&str>, outcomes: &BTreeMap<String, usi
 }
 
 /// Compares with the table, or writes it. Loom is deterministic: another number is another model.
-fn pin(name: &str, executions: usize) {
+pub(crate) fn pin(name: &str, executions: usize) {
+    if Builder::new().preemption_bound.is_some() {
+        return;
+    }
     static TABLE: Mutex<()> = Mutex::new(());
     let _alone = TABLE.lock();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("executions.txt");

@@ -21,6 +21,7 @@
 
 #[allow(missing_docs, reason = "named as in the crate, where they are documented")]
 mod actors;
+pub mod crash;
 mod explore;
 pub mod remains;
 mod shape;

@@ -4,7 +4,7 @@
 //! Whole steps (reserved and not published, claimed and not acknowledged) need none of this: the actor just
 //! stops.
 
-use ringfile::file::layout::{cell, group, slot};
+use ringfile::file::layout::{cell, group};
 use ringfile::ring::Ring;
 use ringfile::ring::push::Reserved;
 use ringfile::ring::words::{Claim, ClaimIntent, Frontier, Intent, Kind, Link, Owner, Publish};
@@ -16,13 +16,13 @@ const TENANCY: u64 = 1;
 /// Announced a reservation, and was killed, or only paused, before the tail was swapped.
 pub fn announced(ring: &Ring, owner: Owner, position: u64, cells: u64, prev: Owner) {
     let intent = Intent { cells, prev };
-    ring.slot(owner).announce(slot::INTENT_POSITION, slot::INTENT, position, intent.pack(position));
+    ring.slot(owner).announce_reservation(position, intent);
 }
 
 /// Announced a claim in the default group, and was killed before the claim word was swapped.
 pub fn announced_claim(ring: &Ring, owner: Owner, position: u64, cells: u64) {
     let intent = ClaimIntent { cells, entry: 0 };
-    ring.slot(owner).announce(slot::CLAIM_POSITION, slot::CLAIM, position, intent.pack(position));
+    ring.slot(owner).announce_claim(position, intent);
 }
 
 /// Published the last `count` of the cells that it had reserved.

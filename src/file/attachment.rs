@@ -5,6 +5,7 @@ use super::header::{Header, UncheckedHeader};
 use super::layout::PAGE;
 use super::region::Region;
 use crate::error::OpenError;
+use crate::fault::{self, Step};
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::file;
 use memmap2::MmapRaw;
@@ -51,6 +52,7 @@ impl Opened {
     pub fn attach(self, next: &AtomicU64) -> Result<Attachment, OpenError> {
         loop {
             let number = next.fetch_add(1, Ordering::AcqRel);
+            fault::point(Step::NumberDrawn);
             let locked = file::lock(&self.locks.held, number)
                 .map_err(|error| match error.raw_os_error() {
                     Some(libc::EINVAL | libc::EOPNOTSUPP) => {
@@ -60,6 +62,7 @@ impl Opened {
                 })?;
             // 0 means a free slot; a byte that is taken belongs to another copy of the counter: neither is ours.
             if number != 0 && locked {
+                fault::point(Step::ByteLocked);
                 return Ok(Attachment { number, locks: self.locks });
             }
         }

@@ -3,6 +3,7 @@
 use super::header::Header;
 use super::region::Region;
 use crate::error::OpenError;
+use crate::fault::{self, Step};
 use crate::sys::file;
 use memmap2::MmapRaw;
 use std::fs::{self, File, OpenOptions};
@@ -19,22 +20,26 @@ pub fn create(path: &Path, header: &Header, mode: u32, format: impl FnOnce(Regio
     match file::create_unnamed(directory, mode) {
         Ok(unnamed) => {
             fill(&unnamed, header, format)?;
-            file::link_unnamed(&unnamed, path).map_err(without_proc)
+            file::link_unnamed(&unnamed, path).map_err(without_proc)?;
         }
         Err(error) if error.kind() == io::ErrorKind::Unsupported => {
             let temporary = Temporary::create(path, mode, header)?;
             fill(&temporary.file, header, format)?;
-            Ok(fs::hard_link(&temporary.path, path)?)
+            fs::hard_link(&temporary.path, path)?;
         }
-        Err(error) => Err(error.into()),
+        Err(error) => return Err(error.into()),
     }
+    fault::point(Step::FileNamed);
+    Ok(())
 }
 
 fn fill(file: &File, header: &Header, format: impl FnOnce(Region)) -> Result<(), OpenError> {
     refuse_unsafe(file)?;
     file::allocate(file, header.layout.file_len)?;
+    fault::point(Step::FileAllocated);
     file.write_all_at(&header.to_bytes(), 0)?;
     format(Region::mapping(MmapRaw::map_raw(file)?));
+    fault::point(Step::FileFormatted);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::pace::{Pace, Unpaced};
 use super::words::{Claim, ClaimIntent, Kind, Link, Owner, Publish, State};
 use super::{Damaged, Group, Ring, reclaim};
-use crate::file::layout::slot;
+use crate::fault::{self, Step};
 use crate::sync::Ordering;
 
 /// A ticketed consumer walks in order once in so many claims, so that a place whose drawer is gone is not left behind for long.
@@ -223,6 +223,7 @@ impl Popper {
         }
         let hint = if self.ticketed { group.walk() } else { group.head() };
         hint.store(next, Ordering::Release); // H1 (E4)
+        fault::point(Step::HintStored);
         self.place = self.place.max(next);
         if self.stalled {
             // Walks go on until no place below the head is left behind (x).
@@ -287,18 +288,14 @@ impl Popper {
             cells: word.cells(),
             entry: self.entry,
         };
-        ring.slot(self.owner)
-            .announce(slot::CLAIM_POSITION, slot::CLAIM, at, intent.pack(at)); // I2
+        ring.slot(self.owner).announce_claim(at, intent); // I2
         // C2: exactly the word that was seen becomes ours (E4).
         group
             .claim(at)
             .compare_exchange(seen.0, word.0, Ordering::AcqRel, Ordering::Relaxed)
-            .ok()
-            .map(|_| Claimed {
-                first: at,
-                cells: word.cells(),
-                word,
-            })
+            .ok()?;
+        fault::point(Step::Claimed);
+        Some(Claimed { first: at, cells: word.cells(), word })
     }
 
     /// What it means that the chain ends at `at`; `None`: something has changed, look again.
@@ -367,6 +364,7 @@ impl Popper {
             let places = max.min(self.tail - head);
             // H2: the ticket only says where to look; the claim word decides.
             let first = group.head().fetch_add(places, Ordering::AcqRel);
+            fault::point(Step::PlaceDrawn);
             self.draw = (first, first.wrapping_add(places));
         }
         None
@@ -426,6 +424,7 @@ impl Popper {
         let done = Claim::done(tag, self.owner, claimed.cells);
         // D1: release, pairs with F1 (E2). A plain store: nobody else changes a word that names a live owner.
         group.claim(claimed.first).store(done.0, Ordering::Release);
+        fault::point(Step::Acked);
     }
 
     /// Finishes the first `cells` cells, fewer than are claimed, and keeps the rest.
@@ -442,7 +441,9 @@ impl Popper {
         };
         // Later word first: who steps over the shortened interval finds the rest claimed.
         group.claim(rest.first).store(rest.word.0, Ordering::Release); // D1
+        fault::point(Step::RestKept);
         self.ack(ring, &Claimed { cells, ..*claimed });
+        fault::point(Step::FirstAcked);
         *claimed = rest;
     }
 
@@ -454,12 +455,14 @@ impl Popper {
             let word = ring.put_back(at, group.tag(at, self.tenancy), claimed.word.deliveries());
             // D1. First word last: a walker must not step from a shortened interval onto a word that says nothing yet.
             group.claim(at).store(word.0, Ordering::Release);
+            fault::point(Step::WordReleased);
         }
         if kept > 0 {
             claimed.cells = kept;
             claimed.word = Claim::held(group.tag(claimed.first, self.tenancy), self.owner, kept);
             group.claim(claimed.first).store(claimed.word.0, Ordering::Release); // D1
         }
+        fault::point(Step::Released);
         group.announce_redo();
     }
 }
@@ -484,6 +487,7 @@ impl Group<'_> {
     /// Makes every consumer of the group walk once from the frontier (E7). Never taken back: a count of what is open would leak with whoever is killed keeping it (C3).
     pub(super) fn announce_redo(&self) {
         self.redo().fetch_add(1, Ordering::AcqRel);
+        fault::point(Step::RedoRaised);
     }
 }
 

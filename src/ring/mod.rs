@@ -14,10 +14,11 @@ pub mod reclaim;
 pub mod recover;
 pub mod words;
 
+use crate::fault::{self, Step};
 use crate::file::layout::{Layout, UNIT, cell, cursor, group, slot};
 use crate::file::region::Region;
 use crate::sync::{AtomicPair, AtomicU32, AtomicU64, Ordering};
-use words::{Entry, EntryState, Extent, Frontier, Owner, Publish, Reap, Size, Tail, Unit};
+use words::{ClaimIntent, Entry, EntryState, Extent, Frontier, Intent, Owner, Publish, Reap, Size, Tail, Unit};
 
 /// The file says something that no run of the protocol writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -401,12 +402,28 @@ impl<'a> Slot<'a> {
         self.word(slot::ATTACHMENT)
     }
 
+    /// Says what it is about to reserve (I1).
+    #[inline]
+    pub fn announce_reservation(&self, position: u64, intent: Intent) {
+        let steps = [Step::IntentPacked, Step::IntentAnnounced];
+        self.announce(slot::INTENT_POSITION, slot::INTENT, position, intent.pack(position), steps);
+    }
+
+    /// Says what it is about to claim (I2).
+    #[inline]
+    pub fn announce_claim(&self, position: u64, intent: ClaimIntent) {
+        let steps = [Step::ClaimPacked, Step::ClaimAnnounced];
+        self.announce(slot::CLAIM_POSITION, slot::CLAIM, position, intent.pack(position), steps);
+    }
+
     /// Writes an announcement. Its second word goes first: with the old first word it says nothing.
     #[inline]
-    pub fn announce(&self, position_at: usize, word_at: usize, position: u64, word: u64) {
-        // I1, I2: release, so that whoever sees a live slot's announcement sees what its owner did before (E3).
+    fn announce(&self, position_at: usize, word_at: usize, position: u64, word: u64, steps: [Step; 2]) {
+        // Release, so that whoever sees a live slot's announcement sees what its owner did before (E3).
         self.word(word_at).store(word, Ordering::Release);
+        fault::point(steps[0]);
         self.word(position_at).store(position, Ordering::Release);
+        fault::point(steps[1]);
     }
 
     /// Reads an announcement of a slot that may be writing it. Equal check bits say that both words belong together.

@@ -2,6 +2,7 @@
 
 use super::words::{Binding, Owner, SILENT};
 use super::{Ring, Slot};
+use crate::fault::{self, Step};
 use crate::file::layout::slot;
 use crate::sync::Ordering;
 
@@ -14,10 +15,12 @@ pub fn attach(ring: &Ring, attachment: u64, binding: Binding) -> Option<Owner> {
         slot.attachment()
             .compare_exchange(0, attachment, Ordering::AcqRel, Ordering::Relaxed)
             .ok()?;
+        fault::point(Step::SlotTaken);
         // What an earlier owner announced is true and settled; until it is cleared, nobody can make anything of it.
         slot.word(slot::INTENT).store(SILENT, Ordering::Release);
         slot.word(slot::CLAIM).store(SILENT, Ordering::Release);
         slot.word(slot::BINDING).store(binding.pack(), Ordering::Release);
+        fault::point(Step::SlotBound);
         Some(owner)
     })
 }
@@ -28,7 +31,9 @@ pub fn detach(ring: &Ring, owner: Owner) {
     slot.word(slot::INTENT).store(SILENT, Ordering::Release);
     slot.word(slot::CLAIM).store(SILENT, Ordering::Release);
     slot.word(slot::BINDING).store(Binding::None.pack(), Ordering::Release);
+    fault::point(Step::Silenced);
     slot.attachment().store(0, Ordering::Release); // E8
+    fault::point(Step::Detached);
 }
 
 impl Slot<'_> {

@@ -2,7 +2,8 @@
 
 use super::words::{Extent, Intent, Kind, Link, Owner, Publish, Reap, Size, Tail, Unit};
 use super::{Damaged, Ring, Span, reclaim};
-use crate::file::layout::{UNIT, slot};
+use crate::fault::{self, Step};
+use crate::file::layout::UNIT;
 use crate::sync::Ordering;
 
 /// A producer as the protocol sees it.
@@ -90,12 +91,7 @@ impl Pusher {
                 cells,
                 prev: tail.owner,
             };
-            ring.slot(self.owner).announce(
-                slot::INTENT_POSITION,
-                slot::INTENT,
-                tail.position,
-                intent.pack(tail.position),
-            );
+            ring.slot(self.owner).announce_reservation(tail.position, intent); // I1
             // T2: release, so that who reads the new tail sees the announcement (E3); acquire, for the next one's evidence.
             let swapped = ring.tail_pair().compare_exchange(
                 pair,
@@ -104,6 +100,7 @@ impl Pusher {
                 Ordering::Relaxed,
             );
             if swapped.is_ok() {
+                fault::point(Step::TailSwapped);
                 return Ok(reserved);
             }
         }
@@ -145,6 +142,7 @@ impl Pusher {
             let word = Publish::new(ring.lap(position), link, kind);
             // P1: release, pairs with P2 (E1). Last to first: nobody passes an unpublished first cell, so a batch is whole or nothing.
             ring.cell(position).publish().store(word.0, Ordering::Release);
+            fault::point(if distance == 0 { Step::FirstPublished } else { Step::LaterPublished });
         }
     }
 }
@@ -187,7 +185,7 @@ impl Ring {
             }
             let next = Tail { closed, ..tail }.pack();
             match self.tail_pair().compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return,
+                Ok(_) => return fault::point(Step::TailClosed),
                 Err(now) => seen = now,
             }
         }
@@ -225,6 +223,7 @@ impl Ring {
         let cell = self.cell(position);
         cell.extent().store(extent.pack(), Ordering::Relaxed);
         self.set_len(position, len);
+        fault::point(Step::CellStaged);
         self.span(&cell, extent, len)
             .expect("a reserved message lies inside the ring")
     }

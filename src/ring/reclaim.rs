@@ -4,6 +4,7 @@
 
 use super::words::{Claim, Extent, Frontier, Kind, Reap, Size, State, Unit};
 use super::{Damaged, Group, Ring};
+use crate::fault::{self, Step};
 use crate::file::layout::UNIT;
 use crate::sync::{Ordering, Pair};
 
@@ -45,7 +46,10 @@ pub fn advance(group: &Group<'_>) -> u64 {
         Ordering::AcqRel,
         Ordering::Acquire,
     ) {
-        Ok(_) => to,
+        Ok(_) => {
+            fault::point(Step::FrontierMoved);
+            to
+        }
         Err(now) => Frontier::unpack(now).position,
     }
 }
@@ -106,6 +110,7 @@ pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
         Ordering::AcqRel,
         Ordering::Relaxed,
     );
+    fault::point(Step::ReapMoved);
     Ok(true)
 }
 

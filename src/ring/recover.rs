@@ -4,6 +4,7 @@
 
 use super::words::{Claim, ClaimIntent, Intent, Kind, Link, Owner, Publish};
 use super::{Ring, Slot};
+use crate::fault::{self, Step};
 use crate::file::layout::slot;
 use crate::sync::Ordering;
 
@@ -45,6 +46,7 @@ pub fn recover(ring: &Ring, mut is_dead: impl FnMut(u64) -> bool) -> Settled {
         settled.put_back += dead.put_back_claim();
         let (word, bit) = ring.asleep(owner);
         word.fetch_and(!bit, Ordering::Relaxed);
+        fault::point(Step::DebtsSettled);
         // Last, and exactly: a number is never used again, so this frees the dead one's tenancy or nothing (E8).
         let freed = slot.attachment().compare_exchange(
             attachment,
@@ -52,6 +54,7 @@ pub fn recover(ring: &Ring, mut is_dead: impl FnMut(u64) -> bool) -> Settled {
             Ordering::AcqRel,
             Ordering::Relaxed,
         );
+        fault::point(Step::SlotFreed);
         settled.participants += u64::from(freed.is_ok());
     }
     settled
@@ -113,9 +116,9 @@ impl Dead<'_> {
             return false;
         }
         let word = Publish::new(lap, link, kind);
-        cell.publish()
-            .compare_exchange(seen.0, word.0, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        let voided = cell.publish().compare_exchange(seen.0, word.0, Ordering::AcqRel, Ordering::Relaxed);
+        fault::point(Step::CellVoided);
+        voided.is_ok()
     }
 
     /// Puts back what it had claimed. Returns how many messages that were.
@@ -168,6 +171,7 @@ impl Dead<'_> {
             Ordering::AcqRel,
             Ordering::Relaxed,
         );
+        fault::point(Step::ClaimSettled);
         u64::from(settled.is_ok() && word.state() == super::words::State::Redo)
     }
 }

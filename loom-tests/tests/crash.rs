@@ -1,0 +1,329 @@
+//! Killed at every step: each scenario once for each step that its victim does, the first time and the second, while
+//! another recovers and goes on.
+#![cfg(ringfile_loom)]
+
+use loom_tests::crash::{LONG_DEAD, Scene, explore_deaths};
+use loom_tests::{Consumer, DEAD, Producer, Shape, Sleeper, long, remains, two};
+use ringfile::park::Parker;
+use ringfile::ring::Ring;
+use ringfile::ring::participant;
+use ringfile::ring::words::{Binding, Kind};
+use std::sync::Arc;
+
+/// A ring that has been gone round once, so that room has to be made; with these messages in it.
+fn ring_with<const N: usize>(shape: Shape, messages: [&[u8]; N]) -> Arc<Ring> {
+    let ring = shape.ring();
+    let mut producer = Producer::join(&ring);
+    let mut consumer = Consumer::join(&ring);
+    for _ in 0..ring.cells() {
+        producer.push(&[0]);
+        consumer.pop();
+    }
+    for message in messages {
+        producer.push(message);
+    }
+    producer.detach();
+    consumer.detach();
+    ring
+}
+
+/// Lets the victim work beside one who recovers, and then takes what is there.
+fn beside_a_taker(scene: &Scene, victim: impl FnOnce(&Scene) + 'static) {
+    let mut taker = Consumer::join(&scene.ring);
+    let (dying, living) = (scene.clone(), scene.clone());
+    two(
+        move || dying.victim(victim),
+        move || {
+            living.recover();
+            living.take(&mut taker, 2);
+        },
+    );
+}
+
+fn push(scene: &Scene, messages: &'static [&'static [u8]]) {
+    let mut producer = Producer::doomed(&scene.ring);
+    beside_a_taker(scene, move |scene| {
+        for message in messages {
+            scene.push(&mut producer, &[message]);
+        }
+    });
+    scene.check(&[]);
+}
+
+/// It makes room, reserves, writes, publishes; twice.
+#[test]
+fn killed_in_push() {
+    explore_deaths(|| ring_with(Shape::cells(2), []), |scene| push(scene, &[&[1], &[2]]));
+}
+
+/// The same with messages in the data ring, the second of which needs the space of what was there.
+#[test]
+fn killed_in_long_push() {
+    explore_deaths(
+        || ring_with(Shape::cells(2).units(4), [&long(9)]),
+        |scene| {
+            scene.there(&[9]);
+            push(scene, &[&const { long(1) }, &const { long(2) }]);
+        },
+    );
+}
+
+/// A batch is whole or nothing.
+#[test]
+fn killed_in_batch_push() {
+    explore_deaths(
+        || ring_with(Shape::cells(4), []),
+        |scene| {
+            let mut producer = Producer::doomed(&scene.ring);
+            beside_a_taker(scene, move |scene| scene.push(&mut producer, &[&[1], &[2], &[3]]));
+            scene.check(&[1, 2, 3]);
+        },
+    );
+}
+
+/// Another producer reserves behind the victim, and so carries the evidence of who had reserved before.
+#[test]
+fn killed_beside_a_producer() {
+    explore_deaths(
+        || Shape::cells(4).ring(),
+        |scene| {
+            let mut producer = Producer::doomed(&scene.ring);
+            let mut other = Producer::join(&scene.ring);
+            let (dying, living) = (scene.clone(), scene.clone());
+            two(
+                move || dying.victim(|scene| scene.push(&mut producer, &[&[1]])),
+                move || {
+                    living.push(&mut other, &[&[2]]);
+                    living.recover();
+                    living.push(&mut other, &[&[3]]);
+                },
+            );
+            scene.check(&[]);
+        },
+    );
+}
+
+/// It gives up what it has reserved.
+#[test]
+fn killed_in_abort() {
+    explore_deaths(
+        || Shape::cells(2).ring(),
+        |scene| {
+            let mut producer = Producer::doomed(&scene.ring);
+            beside_a_taker(scene, move |scene| {
+                let reserved = producer.reserve(&[&[8]]).expect("room");
+                producer.publish(&reserved, Kind::Void);
+                scene.push(&mut producer, &[&[1]]);
+            });
+            scene.check(&[]);
+        },
+    );
+}
+
+fn claim_and_ack(scene: &Scene) {
+    scene.there(&[1, 2]);
+    let mut consumer = Consumer::doomed(&scene.ring);
+    beside_a_taker(scene, move |scene| {
+        for _ in 0..2 {
+            if let Some(claimed) = scene.claim(&mut consumer, 1) {
+                scene.ack(&consumer, &claimed);
+            }
+        }
+    });
+    scene.check(&[]);
+}
+
+/// It claims and acknowledges, or pops, which is the same to the ring.
+#[test]
+fn killed_in_claim() {
+    explore_deaths(|| ring_with(Shape::cells(2), [&[1], &[2]]), claim_and_ack);
+}
+
+/// The same, with places drawn.
+#[test]
+fn killed_in_ticketed_claim() {
+    explore_deaths(
+        || {
+            let ring = Shape::cells(2).ticketed().ring();
+            let mut producer = Producer::join(&ring);
+            producer.push(&[1]);
+            producer.push(&[2]);
+            producer.detach();
+            ring
+        },
+        |scene| {
+            scene.there(&[1, 2]);
+            let mut consumer = Consumer::doomed(&scene.ring);
+            beside_a_taker(scene, move |scene| {
+                for _ in 0..2 {
+                    if let Some(claimed) = scene.claim(&mut consumer, 1) {
+                        scene.ack(&consumer, &claimed);
+                    }
+                }
+            });
+            scene.check(&[]);
+        },
+    );
+}
+
+/// It claims a batch, acknowledges the first and puts the rest back.
+#[test]
+fn killed_in_ack_first_and_release() {
+    explore_deaths(
+        || ring_with(Shape::cells(4), [&[1], &[2], &[3]]),
+        |scene| {
+            scene.there(&[1, 2, 3]);
+            let mut consumer = Consumer::doomed(&scene.ring);
+            beside_a_taker(scene, move |scene| {
+                if let Some(mut claimed) = scene.claim(&mut consumer, 3) {
+                    if claimed.cells > 1 {
+                        scene.ack_first(&consumer, &mut claimed);
+                    }
+                    consumer.release(claimed);
+                }
+            });
+            scene.check(&[]);
+        },
+    );
+}
+
+/// It puts a message back, claims it again and acknowledges it.
+#[test]
+fn killed_in_second_claim() {
+    explore_deaths(
+        || ring_with(Shape::cells(2), [&[1]]),
+        |scene| {
+            scene.there(&[1]);
+            let mut consumer = Consumer::doomed(&scene.ring);
+            beside_a_taker(scene, move |scene| {
+                if let Some(claimed) = scene.claim(&mut consumer, 1) {
+                    consumer.release(claimed);
+                }
+                if let Some(claimed) = scene.claim(&mut consumer, 1) {
+                    scene.ack(&consumer, &claimed);
+                }
+            });
+            scene.check(&[]);
+        },
+    );
+}
+
+/// It is killed in settling what others owe who were killed before: a claim of two messages, and a batch that was published in part.
+#[test]
+fn killed_in_recovery() {
+    explore_deaths(
+        || ring_with(Shape::cells(4), [&[1], &[2]]),
+        |scene| {
+            scene.there(&[1, 2]);
+            let mut holder = Consumer::of(&scene.ring, LONG_DEAD);
+            holder.claim(2);
+            let mut producer = Producer::of(&scene.ring, LONG_DEAD);
+            let reserved = producer.reserve(&[&[8], &[9]]).expect("room");
+            remains::published_last(&scene.ring, &reserved, 1);
+            beside_a_taker(scene, |scene| {
+                scene.recover();
+            });
+            scene.check(&[]);
+        },
+    );
+}
+
+/// It joins and leaves, twice; another joins meanwhile where there are slots for two.
+#[test]
+fn killed_in_attach_and_detach() {
+    explore_deaths(
+        || Shape::cells(2).participants(2).ring(),
+        |scene| {
+            let (dying, living) = (scene.clone(), scene.clone());
+            two(
+                move || {
+                    dying.victim(|scene| {
+                        for _ in 0..2 {
+                            if let Some(owner) = participant::attach(&scene.ring, DEAD, Binding::Producer) {
+                                participant::detach(&scene.ring, owner);
+                            }
+                        }
+                    });
+                },
+                move || {
+                    living.recover();
+                    let mut producer = Producer::join(&living.ring);
+                    living.push(&mut producer, &[&[1]]);
+                    producer.detach();
+                },
+            );
+            scene.check(&[]);
+        },
+    );
+}
+
+/// It closes the queue: others push before, or are told.
+#[test]
+fn killed_in_close() {
+    explore_deaths(
+        || Shape::cells(2).ring(),
+        |scene| {
+            let mut producer = Producer::join(&scene.ring);
+            let (dying, living) = (scene.clone(), scene.clone());
+            two(
+                move || {
+                    dying.victim(|scene| {
+                        scene.ring.set_closed(true);
+                        Parker::new(false).wake_all(&scene.ring);
+                    });
+                },
+                move || living.push(&mut producer, &[&[1]]),
+            );
+            scene.check(&[]);
+        },
+    );
+}
+
+/// It is killed in waking a consumer; naps have no end here, so it is the recovery that wakes.
+#[test]
+fn killed_in_waking() {
+    explore_deaths(
+        || Shape::cells(2).ring(),
+        |scene| {
+            let mut producer = Sleeper::new(Producer::doomed(&scene.ring));
+            let mut rescuer = Producer::join(&scene.ring);
+            let mut consumer = Sleeper::new(Consumer::join(&scene.ring));
+            let (dying, living) = (scene.clone(), scene.clone());
+            two(
+                move || {
+                    dying.victim(|scene| scene.push_sleeping(&mut producer, &[1]));
+                    assert!(!dying.recover().is_nothing());
+                    dying.push(&mut rescuer, &[&[2]]);
+                    Parker::new(false).wake_all(&dying.ring);
+                },
+                move || living.take_sleeping(&mut consumer),
+            );
+            scene.check(&[]);
+        },
+    );
+}
+
+/// It is killed while it lies down, sleeps or gets up; the wake that it got, or is still counted on to get, is not missed by another.
+#[test]
+fn killed_in_sleep() {
+    explore_deaths(
+        || Shape::cells(2).ring(),
+        |scene| {
+            let mut sleeper = Sleeper::new(Consumer::doomed(&scene.ring));
+            let mut producer = Sleeper::new(Producer::join(&scene.ring));
+            let mut taker = Consumer::join(&scene.ring);
+            let (dying, living) = (scene.clone(), scene.clone());
+            two(
+                move || dying.victim(|scene| scene.pop_sleeping(&mut sleeper, &[1, 2])),
+                move || {
+                    living.push_sleeping(&mut producer, &[1]);
+                    living.recover();
+                    living.push_sleeping(&mut producer, &[2]);
+                    living.recover();
+                    living.take(&mut taker, 1);
+                },
+            );
+            scene.check(&[]);
+        },
+    );
+}
