@@ -5,11 +5,13 @@
 use loom_tests::{
     Consumer, Producer, Shape, explore, recover_the_dead, remains, settle_and_drain, three, two,
 };
-use ringfile::ring::claim::Nothing;
+use ringfile::ring::Ring;
+use ringfile::ring::claim::{Claimed, Nothing};
 use ringfile::ring::words::Claim;
+use std::sync::Arc;
 
 /// A ring with three messages, the last of which was pushed alone.
-fn three_messages() -> std::sync::Arc<ringfile::ring::Ring> {
+fn three_messages() -> Arc<Ring> {
     let ring = Shape::cells(4).ring();
     let mut producer = Producer::join(&ring);
     producer.try_push_batch(&[&[1], &[2]]).unwrap();
@@ -252,6 +254,110 @@ fn i_lapped_is_not_pending() {
             move || consumer.try_pop(),
         );
         popped
+    });
+}
+
+/// The same from an empty ring, of which a consumer sees the frontier and may see nothing else yet: a tail that is
+/// behind the frontier would be damage.
+#[test]
+fn i_lapped_is_not_damage() {
+    let expected = ["Err(Empty)", "Err(Pending)", "Ok(1)", "Ok(2)", "Ok(3)"];
+    explore(expected, || {
+        let ring = Shape::cells(2).ring();
+        let mut busy = (Producer::join(&ring), Consumer::join(&ring).looked());
+        let mut consumer = Consumer::join(&ring).looked();
+        let (_, popped) = two(
+            move || {
+                for value in 1..=3 {
+                    if busy.0.try_push(&[value]).is_err() || busy.1.try_pop().is_err() {
+                        break;
+                    }
+                }
+            },
+            move || consumer.try_pop(),
+        );
+        popped
+    });
+}
+
+/// A consumer is about to claim the message at its place. Another claims it first, goes round the ring, claims two
+/// messages side by side, the first or the second of them in the same cell, and does something with them. What it
+/// writes to their claim words is of the next lap, and who sees that sees that the message has gone. What the first
+/// one got, and what is left.
+fn lapped(
+    first_in_the_same_cell: bool,
+    busy: fn(&Arc<Ring>) -> Consumer,
+    then: fn(&Arc<Ring>, Consumer, Claimed),
+) -> (Result<u8, Nothing>, Vec<u8>) {
+    let ring = Shape::cells(2).ring();
+    let (mut busy, mut consumer) = (busy(&ring).looked(), Consumer::join(&ring).looked());
+    let mut producer = Producer::join(&ring);
+    producer.push(&[1]);
+    let going_round = ring.clone();
+    let (_, popped) = two(
+        move || {
+            // Full or empty where the other has claimed.
+            busy.try_pop().ok()?;
+            if first_in_the_same_cell {
+                producer.try_push(&[2]).ok()?;
+                busy.try_pop().ok()?;
+            }
+            producer.try_push_batch(&[&[3], &[4]]).ok()?;
+            let claimed = busy.try_claim(2).ok()?;
+            if claimed.cells == 2 {
+                then(&going_round, busy, claimed);
+            }
+            Some(())
+        },
+        move || consumer.try_pop(),
+    );
+    (popped, settle_and_drain(&ring))
+}
+
+/// It finishes the first and keeps the second (part C, i).
+#[test]
+fn i_lapped_by_ack_first() {
+    explore(["(Err(Empty), [])", "(Err(Pending), [])", "(Ok(1), [])", "(Ok(3), [])"], || {
+        lapped(false, Consumer::join, |_, consumer, mut claimed| consumer.ack_first(&mut claimed, 1))
+    });
+}
+
+/// It puts both back (part C, i).
+#[test]
+fn i_lapped_by_release() {
+    explore(
+        ["(Err(Empty), [3, 4])", "(Err(Pending), [3, 4])", "(Ok(1), [])", "(Ok(3), [4])", "(Ok(3), [])"],
+        || lapped(false, Consumer::join, |_, consumer, claimed| consumer.release(claimed)),
+    );
+}
+
+/// It keeps the first and puts the second back (part C, i).
+#[test]
+fn i_lapped_by_what_is_kept() {
+    explore(
+        [
+            "(Err(Empty), [4])",
+            "(Err(Pending), [4])",
+            "(Ok(1), [])",
+            "(Ok(2), [])",
+            "(Ok(3), [])",
+            "(Ok(4), [])",
+        ],
+        || {
+            lapped(true, Consumer::join, |_, consumer, claimed| {
+                consumer.release_from(claimed, 1);
+            })
+        },
+    );
+}
+
+/// It is killed, and somebody puts back what it held (part C, i).
+#[test]
+fn i_lapped_by_recovery() {
+    explore(["(Err(Empty), [3, 4])", "(Err(Pending), [3, 4])", "(Ok(1), [])", "(Ok(3), [4])"], || {
+        lapped(false, Consumer::doomed, |ring, _, _| {
+            recover_the_dead(ring);
+        })
     });
 }
 

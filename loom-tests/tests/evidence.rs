@@ -2,7 +2,7 @@
 #![cfg(ringfile_loom)]
 
 use loom_tests::{
-    Consumer, DEAD, Producer, Shape, explore, recover_the_dead, remains, settle_and_drain, three, two,
+    Consumer, DEAD, LIVING, Producer, Shape, explore, recover_the_dead, remains, settle_and_drain, three, two,
 };
 use ringfile::ring::recover::{Settled, recover};
 use ringfile::ring::words::{Kind, Link, Owner};
@@ -108,6 +108,35 @@ fn p2_a_void_cell_is_evidence() {
                 settled.voided
             },
             move || recover_the_dead(&b).voided,
+        );
+        let voided = by_the_killed + by_the_other + recover_the_dead(&ring).voided;
+        (voided, settle_and_drain(&ring))
+    });
+}
+
+/// The same where the newcomer is not the recoverer: whoever sees that it has the slot sees what was settled before
+/// the slot was free (E8).
+#[test]
+fn e8_what_is_settled_is_evidence() {
+    explore(["(2, [3])", "(2, [])"], || {
+        let ring = Shape::cells(4).participants(3).ring();
+        let mut second = Producer::doomed(&ring);
+        let mut first = Producer::doomed(&ring);
+        first.reserve(&[&[1]]).unwrap();
+        second.reserve(&[&[2]]).unwrap();
+        let (a, b, c) = (ring.clone(), ring.clone(), ring.clone());
+        let (by_the_killed, (), by_the_other) = three(
+            move || {
+                let mut slots = 0..1;
+                recover(&a, |attachment| slots.next().is_some() && attachment == DEAD).voided
+            },
+            move || {
+                // The first slot is the one to come free first; who finds none pushes nothing.
+                if let Some(mut newcomer) = Producer::attach(&b, LIVING).filter(|n| n.owner() == Owner(0)) {
+                    newcomer.push(&[3]);
+                }
+            },
+            move || recover_the_dead(&c).voided,
         );
         let voided = by_the_killed + by_the_other + recover_the_dead(&ring).voided;
         (voided, settle_and_drain(&ring))

@@ -72,6 +72,32 @@ fn a_recycled_slot_keeps_its_claim() {
     });
 }
 
+/// What a dead consumer held side by side is put back and delivered, and the ring goes round. Another recoverer may
+/// still see the dead one's claim, and behind it the word of the next lap: that is not to be put back (part C, a).
+#[test]
+fn a_word_of_the_next_lap_is_not_put_back() {
+    explore(["(2, [1, 2, 3, 4], [])"], || {
+        let ring = Shape::cells(2).ring();
+        let mut producer = Producer::join(&ring);
+        producer.try_push_batch(&[&[1], &[2]]).unwrap();
+        Consumer::doomed(&ring).claim(2);
+        let mut consumer = Consumer::join(&ring);
+        let (a, b) = (ring.clone(), ring.clone());
+        let ((first, popped), second) = two(
+            move || {
+                let settled = recover_the_dead(&a);
+                let mut popped = consumer.pops(2);
+                if producer.try_push_batch(&[&[3], &[4]]).is_ok() {
+                    popped.extend(consumer.pops(2));
+                }
+                (settled.put_back, popped)
+            },
+            move || recover_the_dead(&b).put_back,
+        );
+        (first + second, popped, settle_and_drain(&ring))
+    });
+}
+
 /// A slot that was left in order is taken again while somebody recovers the dead: nothing of its earlier
 /// owner is held against the new one.
 #[test]

@@ -132,25 +132,39 @@ fn early_draw_is_kept() {
     });
 }
 
-/// A drawer is lapped by another: a claim word of the next lap is not taken for one of its own (part C, i).
+/// A drawer is paused, a walker takes its place, and the ring goes round: a claim word of the next lap is not one of
+/// its own (part C, i).
 #[test]
 fn i_lapped_drawer() {
-    let expected = ["(Ok(1), [])", "(Ok(2), [])", "(Ok(3), [])", "(Ok(4), [])"];
+    let expected = [
+        "([1, 2, 3], Ok(4), [])",
+        "([1, 2, 4], Ok(3), [])",
+        "([1, 3, 2], Err(Empty), [])",
+        "([1, 3, 4], Ok(2), [])",
+        "([1, 3], Ok(2), [])",
+        "([2, 1, 4], Err(Empty), [])",
+        "([2, 1, 4], Err(Pending), [])",
+        "([2, 1], Ok(4), [])",
+        "([2, 3, 4], Ok(1), [])",
+        "([2, 4], Ok(1), [])",
+        "([2], Ok(1), [])",
+    ];
     explore(expected, || {
         let (ring, [mut busy, mut consumer]) = with_consumers(2);
         let mut producer = Producer::join(&ring);
         producer.push(&[1]);
-        let (_, popped) = two(
+        let (popped, other) = two(
             move || {
-                for value in 2..=4 {
-                    // Full when the other has claimed and not acknowledged.
-                    if producer.try_push(&[value]).is_err() || busy.try_pop().is_err() {
-                        break;
-                    }
-                }
+                (2..=4)
+                    .filter_map(|value| {
+                        // Full where the other has claimed and not acknowledged.
+                        let _ = producer.try_push(&[value]);
+                        busy.try_pop().ok()
+                    })
+                    .collect::<Vec<_>>()
             },
             move || consumer.try_pop(),
         );
-        (popped, settle_and_drain(&ring))
+        (popped, other, settle_and_drain(&ring))
     });
 }
