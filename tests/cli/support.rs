@@ -6,24 +6,9 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
-
-/// Who starts a process reads, who must not share its files with one writes: until it has become another program, a new process has every file
-/// of this one open, and a pipe that was closed here is still open there.
-static STARTS: RwLock<()> = RwLock::new(());
-
-fn spawn(command: &mut Command) -> Child {
-    let _starting = STARTS.read().unwrap_or_else(PoisonError::into_inner);
-    command.spawn().expect("the program starts")
-}
-
-/// Closes files so that nobody has them open any more.
-pub fn close<T>(files: T) {
-    let _nobody_starts = STARTS.write().unwrap_or_else(PoisonError::into_inner);
-    drop(files);
-}
 
 /// No single command of these tests takes nearly as long, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -92,7 +77,7 @@ impl Bench {
         }
         program.args(arguments).stdin(input);
         program.stdout(output.unwrap_or_else(|| create(&out).into())).stderr(create(&err));
-        let child = spawn(&mut program);
+        let child = program.spawn().expect("the program starts");
         Running { what: format!("ringfile {command} {file} {arguments:?}"), child, out, err }
     }
 
@@ -168,8 +153,8 @@ impl Running {
     /// Sends it a signal by its name.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let sent = spawn(Command::new("kill").arg(format!("-{name}")).arg(pid)).wait();
-        assert!(sent.expect("kill can be waited for").success());
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(pid).status();
+        assert!(sent.expect("kill can be run").success());
     }
 
     /// Whether the kernel says that it is in this state, as /proc spells it.
