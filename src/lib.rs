@@ -89,4 +89,4 @@ pub use queue::{Claim, Options, Queue};
 #[cfg(not(ringfile_loom))]
 pub use shared::Wait;
 #[cfg(not(ringfile_loom))]
-pub use stats::{GroupStats, Participant, Problem, Role, Stats, Verification};
+pub use stats::{GroupStats, Participant, Problem, Recovery, Role, Stats, Verification};

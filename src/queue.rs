@@ -9,7 +9,7 @@ use crate::file::{self, Opened};
 use crate::producer::Producer;
 use crate::ring::Ring;
 use crate::shared::{Shared, Wait};
-use crate::stats::{Stats, Verification};
+use crate::stats::{Recovery, Stats, Verification};
 use crate::sync::AtomicPair;
 use crate::sys::process;
 use std::fmt;
@@ -31,7 +31,7 @@ pub enum Claim {
 /// How to open a queue, like [`std::fs::OpenOptions`].
 ///
 /// What decides the shape of the file (`capacity`, `messages`, `cell_size`, `groups`, `participants`) is set when it is created; given explicitly
-/// to an open of an existing file, it must agree with it. `claim`, `rate`, `burst` and `mode` count at creation alone, `wait` at each open.
+/// to an open of an existing file, it must agree with it. `claim`, `rate`, `burst` and `mode` count at creation alone, `wait` and `recover` at each open.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -61,6 +61,7 @@ pub struct Options {
     rate: f64,
     burst: Option<u32>,
     wait: Wait,
+    recovers: bool,
     mode: u32,
     first_position: u64,
     first_unit: u64,
@@ -84,6 +85,7 @@ impl Default for Options {
             rate: 0.0,
             burst: None,
             wait: Wait::Adaptive,
+            recovers: true,
             mode: 0o600,
             first_position: 0,
             first_unit: 0,
@@ -209,6 +211,12 @@ impl Options {
         self.attach_as(path, true)
     }
 
+    /// Whether an open settles what killed processes owe, as [`Queue::recover`] does. Default: true. Without it whoever waits for the dead does.
+    pub fn recover(&mut self, recovers: bool) -> &mut Self {
+        self.recovers = recovers;
+        self
+    }
+
     /// Opens the queue at `path`, which must exist.
     pub fn attach(&self, path: impl AsRef<Path>) -> Result<Queue, OpenError> {
         self.attach_as(path.as_ref(), false)
@@ -228,7 +236,9 @@ impl Options {
         }
         let attachment = opened.attach(ring.next_attachment())?;
         let shared = Shared::new(ring, Some(attachment), self.wait);
-        shared.recover();
+        if self.recovers {
+            shared.recover();
+        }
         Ok(Queue { shared: Arc::new(shared), is_new })
     }
 
@@ -408,6 +418,27 @@ impl Queue {
     /// Where everything stands. Hints while others work.
     pub fn stats(&self) -> Stats {
         Stats::of(&self.shared.ring)
+    }
+
+    /// Settles what killed processes owe: what they had reserved becomes positions without a message, what they had claimed is delivered again, their places as participants come free.
+    ///
+    /// Every open does it, and every operation that has waited for a millisecond; this is for those who want to know. Any number of processes may do
+    /// it at once, beside everything else. Waits for nobody.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let queue = ringfile::Queue::options().capacity(4096).in_memory()?;
+    /// assert!(queue.recover().is_nothing()); // nobody dies alone in memory
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn recover(&self) -> Recovery {
+        Recovery::of(self.shared.recover())
+    }
+
+    /// What [`recover`](Self::recover) would settle now. Changes nothing.
+    pub fn unrecovered(&self) -> Recovery {
+        Recovery::of(self.shared.owed())
     }
 
     /// Reads the whole file and says what contradicts itself. Changes nothing; while others work it may see what is half done.

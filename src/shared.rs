@@ -68,6 +68,12 @@ impl Shared {
         settled
     }
 
+    /// What the dead owe that nobody has settled yet.
+    pub fn owed(&self) -> Settled {
+        let attachment = self.attachment.as_ref();
+        recover::owed(&self.ring, |number| attachment.is_some_and(|attachment| attachment.is_dead(number)))
+    }
+
     /// Waits until `look` finds something, or the deadline. `more` says whether there is something left for another sleeper.
     pub fn wait_for<T>(
         &self,

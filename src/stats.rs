@@ -1,5 +1,6 @@
 //! What a queue says about itself.
 
+use crate::ring::recover::Settled;
 use crate::ring::words::{Binding, Claim, Kind, Owner, State};
 use crate::ring::{Ring, reclaim};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,6 +41,30 @@ pub struct GroupStats {
     pub len: usize,
     /// Everything below is finished.
     pub frontier: u64,
+}
+
+/// What killed processes owed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Producers and consumers that were killed; their places are free.
+    pub participants: u64,
+    /// Positions that were reserved and not published; readers step over them.
+    pub voided: u64,
+    /// Messages that were claimed and not acknowledged; they are delivered again.
+    pub put_back: u64,
+}
+
+impl Recovery {
+    pub(crate) fn of(settled: Settled) -> Recovery {
+        let Settled { participants, voided, put_back } = settled;
+        Recovery { participants, voided, put_back }
+    }
+
+    /// Whether there was nothing to settle.
+    pub fn is_nothing(&self) -> bool {
+        *self == Recovery::default()
+    }
 }
 
 /// A producer or consumer.

@@ -525,6 +525,16 @@ fn a_pop_that_is_killed_loses_nothing() {
         drop(pop);
         leave();
     });
+    let recover = |arguments: &[&str]| -> Value {
+        let json = bench.ok("recover", "ring", &[&["--json"], arguments].concat(), b"");
+        serde_json::from_slice(&json).expect("recover --json prints JSON")
+    };
+    let owed = recover(&["--dry-run"]);
+    assert_eq!((&owed["participants"], &owed["voided"]), (&1.into(), &0.into()), "{owed}");
+    assert!(owed["put_back"].as_u64() > Some(0), "it was killed with what it could not print: {owed}");
+    assert_eq!(recover(&["--dry-run"]), owed, "nothing was changed");
+    assert_eq!(recover(&[]), owed);
+    assert_eq!(bench.ok("recover", "ring", &[], b""), b"nothing to recover\n");
     let rest = bench.ok("pop", "ring", &[], b"");
     let (printed, rest, all) = (whole(&printed), lines(&rest), lines(&input));
     assert!(printed == all[..printed.len()] && all.ends_with(&rest));

@@ -2,14 +2,15 @@
 
 mod common;
 
-use common::{CLAIMS, Dir, below_wrap, pattern, run_child, say, spawn, until, until_killed, watch};
+use common::{CLAIMS, Child, Dir, below_wrap, pattern, run_child, say, spawn, until, until_killed, watch};
 use ringfile::{
-    AttachError, Batch, Claim, Consumer, Delivery, Options, Producer, Queue, Reservation, Role, TryPopError,
-    TryPushError,
+    AttachError, Batch, Claim, Consumer, Delivery, Options, Producer, Queue, Recovery, Reservation, Role,
+    TryPopError, TryPushError,
 };
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 const KIB: usize = 1024;
@@ -824,6 +825,41 @@ fn a_batch_of_a_killed_consumer_comes_back_without_what_was_acknowledged() {
         left.sort();
         assert_eq!(left, [b"c", b"d", b"e"]);
         assert_eq!(consumer.try_pop(), Err(TryPopError::Closed));
+    }
+}
+
+/// What is owed can be told before it is settled, and is settled once, however often and by whomever it is asked for.
+#[test]
+fn recovery_says_what_it_did() {
+    let _watchdog = watch("recovery by hand");
+    for claim in CLAIMS {
+        let dir = Dir::new();
+        let queue = shared(&dir, claim);
+        queue.producer().unwrap().push_batch(&["job", "job"]).unwrap();
+        let mut children = ["hold a claim", "hold a reservation"].map(|role| spawn(role, &[&dir.file("q")]));
+        for child in &mut children {
+            child.hear();
+        }
+        assert!(queue.unrecovered().is_nothing() && queue.recover().is_nothing(), "they live");
+        children.into_iter().for_each(Child::kill);
+
+        let observer = Queue::options().recover(false).attach(dir.file("q")).unwrap();
+        for _ in 0..2 {
+            let owed = observer.unrecovered();
+            assert_eq!((owed.participants, owed.voided, owed.put_back), (2, 1, 1), "{owed:?}");
+        }
+        let settled = thread::scope(|scope| {
+            let recoveries = [&queue, &observer].map(|queue| scope.spawn(|| queue.recover()));
+            recoveries.map(|recovery| recovery.join().unwrap())
+        });
+        let sum = |count: fn(&Recovery) -> u64| settled.iter().map(count).sum::<u64>();
+        assert_eq!(
+            (sum(|r| r.participants), sum(|r| r.voided), sum(|r| r.put_back)),
+            (2, 1, 1),
+            "{settled:?}"
+        );
+        assert!(observer.unrecovered().is_nothing() && queue.stats().participants.is_empty());
+        assert_eq!(queue.len(), 2);
     }
 }
 

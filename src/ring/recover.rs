@@ -1,8 +1,9 @@
 //! Settling what the dead owe: their reservations become VOID, their claims are put back, their slots come free.
 //!
-//! Many may do it at once and any of them may be killed in it: every step is an exact swap, and the slot is freed last.
+//! Many may do it at once and any of them may be killed in it: every step is an exact swap, and the slot is freed last. The same walk
+//! without the swaps says what there is to settle.
 
-use super::words::{Claim, ClaimIntent, Intent, Kind, Link, Owner, Publish};
+use super::words::{Claim, ClaimIntent, Intent, Kind, Link, Owner, Publish, State};
 use super::{Ring, Slot};
 use crate::fault::{self, Step};
 use crate::file::layout::slot;
@@ -27,7 +28,16 @@ impl Settled {
 }
 
 /// Settles every slot whose attachment `is_dead` says is gone. The kernel's word alone may make it say so.
-pub fn recover(ring: &Ring, mut is_dead: impl FnMut(u64) -> bool) -> Settled {
+pub fn recover(ring: &Ring, is_dead: impl FnMut(u64) -> bool) -> Settled {
+    visit(ring, is_dead, true)
+}
+
+/// What [`recover`] would settle. Changes nothing.
+pub fn owed(ring: &Ring, is_dead: impl FnMut(u64) -> bool) -> Settled {
+    visit(ring, is_dead, false)
+}
+
+fn visit(ring: &Ring, mut is_dead: impl FnMut(u64) -> bool, settles: bool) -> Settled {
     let mut settled = Settled::default();
     for i in 0..ring.participants() {
         let owner = Owner(i as u16);
@@ -41,9 +51,14 @@ pub fn recover(ring: &Ring, mut is_dead: impl FnMut(u64) -> bool) -> Settled {
             slot,
             owner,
             attachment,
+            settles,
         };
         settled.voided += dead.void_reservation();
         settled.put_back += dead.put_back_claim();
+        if !settles {
+            settled.participants += 1;
+            continue;
+        }
         let (word, bit) = ring.asleep(owner);
         word.fetch_and(!bit, Ordering::Relaxed);
         fault::point(Step::DebtsSettled);
@@ -66,6 +81,8 @@ struct Dead<'a> {
     slot: Slot<'a>,
     owner: Owner,
     attachment: u64,
+    /// Or only looks.
+    settles: bool,
 }
 
 impl Dead<'_> {
@@ -115,6 +132,9 @@ impl Dead<'_> {
         if self.ring.reaped().position > at {
             return false;
         }
+        if !self.settles {
+            return true;
+        }
         let word = Publish::new(lap, link, kind);
         let voided = cell.publish().compare_exchange(seen.0, word.0, Ordering::AcqRel, Ordering::Relaxed);
         fault::point(Step::CellVoided);
@@ -155,7 +175,9 @@ impl Dead<'_> {
             put_back += self.settle(&group, at, seen, word);
         }
         // Whether or not anything was found: an earlier recoverer, or the dead one itself, may have died before its own.
-        group.announce_redo();
+        if self.settles {
+            group.announce_redo();
+        }
         put_back
     }
 
@@ -165,14 +187,14 @@ impl Dead<'_> {
         if group.frontier().position > at || !self.still_has_the_slot() {
             return 0;
         }
-        let settled = group.claim(at).compare_exchange(
-            seen.0,
-            word.0,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let is_message = u64::from(word.state() == State::Redo);
+        if !self.settles {
+            return is_message;
+        }
+        let settled =
+            group.claim(at).compare_exchange(seen.0, word.0, Ordering::AcqRel, Ordering::Relaxed);
         fault::point(Step::ClaimSettled);
-        u64::from(settled.is_ok() && word.state() == super::words::State::Redo)
+        if settled.is_ok() { is_message } else { 0 }
     }
 }
 

@@ -93,7 +93,16 @@ fn is_io(error: &OpenError) -> Option<io::ErrorKind> {
 
 /// Opens the ring at `path`, which must exist: most commands never make one.
 pub fn attach(path: &Path) -> Result<Queue, Failure> {
-    Queue::options().attach(path).map_err(|error| match is_io(&error) {
+    attach_with(path, true)
+}
+
+/// The same for commands that leave to others what the dead owe.
+pub fn look_at(path: &Path) -> Result<Queue, Failure> {
+    attach_with(path, false)
+}
+
+fn attach_with(path: &Path, recovers: bool) -> Result<Queue, Failure> {
+    Queue::options().recover(recovers).attach(path).map_err(|error| match is_io(&error) {
         Some(io::ErrorKind::NotFound) => Failure::of(
             Kind::Failed,
             path,

@@ -1,4 +1,4 @@
-//! The command line: `ringfile create`, `push`, `pop`, `stat`, `verify`, `close` and `demo`.
+//! The command line: `ringfile create`, `push`, `pop`, `stat`, `verify`, `recover`, `close` and `demo`.
 //!
 //! Each command is a file of its own, with its options, its help and what it does. Here they are only told apart.
 
@@ -10,6 +10,7 @@ mod feed;
 mod pop;
 mod push;
 mod records;
+mod recover;
 mod size;
 mod stat;
 mod verify;
@@ -49,6 +50,7 @@ enum Command {
     Pop(pop::Args),
     Stat(stat::Args),
     Verify(verify::Args),
+    Recover(recover::Args),
     Close(close::Args),
     Demo(demo::Args),
     #[command(name = demo::PRODUCER, hide = true)]
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Pop(args) => args.run(),
         Command::Stat(args) => args.run(),
         Command::Verify(args) => args.run(),
+        Command::Recover(args) => args.run(),
         Command::Close(args) => args.run(),
         Command::Demo(args) => args.run(),
         Command::DemoProducer(args) => args.produce(),

@@ -1,6 +1,6 @@
 //! `ringfile verify`: whether a file contradicts itself.
 
-use crate::failure::{Failure, Kind, attach, print};
+use crate::failure::{Failure, Kind, look_at, print};
 use crate::size::{bytes, counted, grouped};
 use clap::Args as ClapArgs;
 use ringfile::Verification;
@@ -24,7 +24,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let queue = attach(&self.file)?;
+        let queue = look_at(&self.file)?;
         let found = queue.verify();
         print(&if self.json { as_json(&self.file, &found) } else { as_text(&found) })?;
         if found.is_sound() {
