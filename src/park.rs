@@ -161,6 +161,9 @@ impl Parker {
             self.get_up(ring, owner, &watch);
             if futex.load(Ordering::Relaxed) == count {
                 self.look_after_all(ring);
+                if let Some(side) = watch.lacks_deputy(ring) {
+                    self.wake(ring, side, 1);
+                }
             }
         };
         if watch.resign(ring) {

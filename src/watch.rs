@@ -1,6 +1,7 @@
-//! Who looks after those who sleep: one of them does, a few milliseconds at a time, and nobody while nothing can happen that a wake
-//! does not tell. `docs/protocol.md`, section 9.
+//! Who looks after those who sleep: two of them do, a few milliseconds at a time, and nobody while nothing can happen that a wake does
+//! not tell. `docs/protocol.md`, section 9.
 
+use crate::park::Side;
 use crate::ring::Ring;
 use crate::ring::words::{Binding, Owner};
 use crate::sync::Ordering;
@@ -9,16 +10,25 @@ use std::time::Duration;
 
 /// The nap of the sleeper that watches: whoever should wake one may have been killed.
 pub const NAP: Duration = Duration::from_millis(5);
-/// A sleeper that finds that nobody has watched for so long does it itself.
+/// The nap of its deputy, which is of another attachment: the watcher may have been killed as well.
+pub const DEPUTYS_NAP: Duration = Duration::from_millis(7);
+/// A sleeper that finds that nobody has had a role for so long takes it.
 const LATE: Duration = Duration::from_millis(15);
 /// The others look less often, all together as often as one that sleeps that long.
 const OTHERS_NAP: Duration = Duration::from_millis(20);
-/// The longest nap of those whose watcher may be killed with whoever should have woken them, and the nap of a watcher that dozes.
+/// The longest nap while somebody watches, and the nap of a watcher that dozes.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
 /// So many naps must have ended by themselves before the watcher asks whether it may doze.
 pub const QUIET: u32 = 20;
 
-/// What the watcher said last: `flags:2 | milliseconds:62` of the clock that does not step.
+/// Who has which word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Watcher,
+    Deputy,
+}
+
+/// What the one who has a role said last: `flags:2 | slot:16 | milliseconds:46` of the clock that does not step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Said(u64);
 
@@ -29,14 +39,19 @@ impl Said {
     /// It dozes, since all others are of its own attachment and are killed only together with it: whoever joins ends it.
     const ALONE: u64 = 1 << 62;
     const DOZING: u64 = Said::ALL_ASLEEP | Said::ALONE;
+    const MILLIS: u64 = (1 << 46) - 1;
 
-    fn last(ring: &Ring) -> Said {
-        Said(ring.looked().load(Ordering::Relaxed))
+    fn new(owner: Owner, now: Duration) -> Said {
+        Said(u64::from(owner.0) << 46 | now.as_millis() as u64 & Said::MILLIS)
+    }
+
+    fn last(ring: &Ring, role: Role) -> Said {
+        Said(ring.looked()[role as usize].load(Ordering::Relaxed))
     }
 
     /// Says something else, unless somebody did so meanwhile. What was said last is by somebody who means it.
-    fn replace(self, ring: &Ring, new: Said) -> bool {
-        ring.looked()
+    fn replace(self, ring: &Ring, role: Role, new: Said) -> bool {
+        ring.looked()[role as usize]
             .compare_exchange(self.0, new.0, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
     }
@@ -45,18 +60,22 @@ impl Said {
         self.0 & flags != 0
     }
 
+    fn owner(self) -> Owner {
+        Owner((self.0 >> 46) as u16)
+    }
+
     fn is_late(self, now: Duration) -> bool {
-        let said = Duration::from_millis(self.0 & !Said::DOZING);
+        let said = Duration::from_millis(self.0 & Said::MILLIS);
         now.abs_diff(said) > if self.has(Said::DOZING) { LONGEST_NAP + LATE } else { LATE }
     }
 }
 
-/// A sleeper, as far as watching goes. The watch is a role, not a lock: nobody waits for it, two may have it for a nap, and who finds it
+/// A sleeper, as far as watching goes. The roles are no locks: nobody waits for them, two may have one for a nap, and who finds one
 /// neglected takes it.
 pub struct Watch {
     owner: Owner,
-    /// What this sleeper said as the watcher.
-    said: Option<Said>,
+    /// The role that this sleeper has, and what it said in it.
+    said: Option<(Role, Said)>,
     /// How many naps it has watched.
     naps: u32,
 }
@@ -68,50 +87,61 @@ impl Watch {
 
     /// How long to sleep now. The caller says so in `asleep`, with a light fence behind it.
     pub fn nap(&mut self, ring: &Ring) -> Duration {
-        let (last, now) = (Said::last(ring), wait::clock());
-        let watched = self.said == Some(last);
+        let now = wait::clock();
+        let watcher = Said::last(ring, Role::Watcher);
         // Who dozes looks after no producer, and a wake may go to one whose message is too long for the room (section 9).
-        let unattended = last.has(Said::DOZING) && ring.is_producer(self.owner);
-        let mut mine = Said(now.as_millis() as u64);
-        if !(watched || unattended || last.is_late(now)) || !last.replace(ring, mine) {
-            self.said = None;
-            let nap = OTHERS_NAP * ring.sleepers();
-            return if last.has(Said::DOZING) { nap.max(LONGEST_NAP) } else { nap.min(LONGEST_NAP) };
+        let unattended = watcher.has(Said::DOZING) && ring.is_producer(self.owner);
+        if let Some(again) = self.takes(ring, Role::Watcher, watcher, unattended, now) {
+            self.naps = if again { self.naps + 1 } else { 0 };
+            return if self.naps >= QUIET && self.doze(ring) { LONGEST_NAP } else { NAP };
         }
-        self.naps = if watched { self.naps + 1 } else { 0 };
-        let dozes = self.naps >= QUIET && self.doze(ring, &mut mine);
-        self.said = Some(mine);
-        if dozes { LONGEST_NAP } else { NAP }
+        let deputy = Said::last(ring, Role::Deputy);
+        if !watcher.has(Said::DOZING)
+            && ring.attachment(watcher.owner()) != ring.attachment(self.owner)
+            && self.takes(ring, Role::Deputy, deputy, false, now).is_some()
+        {
+            return DEPUTYS_NAP;
+        }
+        self.said = None;
+        let nap = OTHERS_NAP * ring.sleepers();
+        if watcher.has(Said::DOZING) { nap.max(LONGEST_NAP) } else { nap.min(LONGEST_NAP) }
+    }
+
+    /// Takes a role in which `last` was said if it is late or `neglected`, or keeps it. `Some`: whether it had it before.
+    fn takes(&mut self, ring: &Ring, role: Role, last: Said, neglected: bool, now: Duration) -> Option<bool> {
+        let again = self.said == Some((role, last));
+        let new = Said::new(self.owner, now);
+        let taken = (again || neglected || last.is_late(now)) && last.replace(ring, role, new);
+        taken.then(|| {
+            self.said = Some((role, new));
+            again
+        })
     }
 
     /// Dozes off if it may. Whoever gets up or joins either is seen to be up here, or sees that somebody dozes (E9).
-    fn doze(&self, ring: &Ring, said: &mut Said) -> bool {
-        let Some(flag) = self.may_doze(ring) else {
+    fn doze(&mut self, ring: &Ring) -> bool {
+        let Some(((_, said), flag)) = self.said.zip(self.may_doze(ring)) else {
             return false;
         };
         let dozing = Said(said.0 | flag);
-        if !said.replace(ring, dozing) {
+        if !said.replace(ring, Role::Watcher, dozing) {
             return false;
         }
         // Of those who had left or lain down before the fence, all that they did is seen after it.
-        if wait::heavy_fence() && self.may_doze(ring) == Some(flag) {
-            *said = dozing;
-            return true;
+        let dozes = wait::heavy_fence() && self.may_doze(ring) == Some(flag);
+        if dozes {
+            self.said = Some((Role::Watcher, dozing));
+        } else {
+            dozing.replace(ring, Role::Watcher, said);
         }
-        dozing.replace(ring, *said);
-        false
+        dozes
     }
 
     /// Whether nothing can happen that a wake does not tell: whoever could be killed before it wakes anybody would have to get up first.
     fn may_doze(&self, ring: &Ring) -> Option<u64> {
-        let attachment = |owner: Owner| ring.slot(owner).attachment().load(Ordering::Relaxed);
-        let mine = attachment(self.owner);
+        let mine = ring.attachment(self.owner);
         let (mut alone, mut all_asleep) = (true, true);
-        for owner in (0..ring.participants()).map(|i| Owner(i as u16)) {
-            let theirs = attachment(owner);
-            if theirs == 0 {
-                continue;
-            }
+        for (owner, theirs) in ring.attached() {
             let asleep = owner == self.owner || ring.is_asleep(owner);
             if asleep && ring.is_producer(owner) {
                 return None;
@@ -127,32 +157,67 @@ impl Watch {
         }
     }
 
+    /// Where somebody sleeps who could be the deputy that this watcher has not got.
+    pub fn lacks_deputy(&self, ring: &Ring) -> Option<Side> {
+        let (role, _) = self.said?;
+        if role != Role::Watcher || !Said::last(ring, Role::Deputy).is_late(wait::clock()) {
+            return None;
+        }
+        let mine = ring.attachment(self.owner);
+        let (other, _) = ring.attached().find(|&(owner, theirs)| theirs != mine && ring.is_asleep(owner))?;
+        match ring.slot(other).binding() {
+            Binding::Consumer { entry, .. } if usize::from(entry) < ring.entries() => {
+                Some(Side::Consumers(entry))
+            }
+            Binding::Producer => Some(Side::Producers),
+            _ => None,
+        }
+    }
+
     /// Whether a sleeper whose nap ended by itself may sleep on without a look, since another dozes.
     pub fn sleeps_on(&self, ring: &Ring) -> bool {
-        let last = Said::last(ring);
-        last.has(Said::DOZING) && self.said != Some(last) && !last.is_late(wait::clock())
+        let last = Said::last(ring, Role::Watcher);
+        last.has(Said::DOZING) && self.said != Some((Role::Watcher, last)) && !last.is_late(wait::clock())
     }
 
     /// Whether a sleeper that got up has ended the doze of somebody, who is to be woken.
     pub fn ends_doze(&self, ring: &Ring) -> bool {
-        let last = Said::last(ring);
-        last.has(Said::ALL_ASLEEP) && self.said != Some(last) && last.replace(ring, Said::NOTHING)
+        let last = Said::last(ring, Role::Watcher);
+        last.has(Said::ALL_ASLEEP)
+            && self.said != Some((Role::Watcher, last))
+            && last.replace(ring, Role::Watcher, Said::NOTHING)
     }
 
-    /// Gives the role up, if it was this sleeper's. Says whether somebody else should be woken to take it.
+    /// Gives a role up. Says whether somebody else should be woken to watch.
     pub fn resign(self, ring: &Ring) -> bool {
-        let watched = self.said.is_some_and(|said| said.replace(ring, Said::NOTHING));
-        watched && ring.sleepers() > 0
+        let Some((role, said)) = self.said else {
+            return false;
+        };
+        said.replace(ring, role, Said::NOTHING) && role == Role::Watcher && ring.sleepers() > 0
     }
 }
 
-/// The same for a participant that has just joined.
+/// The same as [`Watch::ends_doze`], for a participant that has just joined.
 pub fn newcomer_ends_doze(ring: &Ring) -> bool {
-    let last = Said::last(ring);
-    last.has(Said::DOZING) && last.replace(ring, Said::NOTHING)
+    let last = Said::last(ring, Role::Watcher);
+    last.has(Said::DOZING) && last.replace(ring, Role::Watcher, Said::NOTHING)
 }
 
 impl Ring {
+    /// The attachment that has a slot; 0 if nobody.
+    fn attachment(&self, owner: Owner) -> u64 {
+        match usize::from(owner.0) < self.participants() {
+            true => self.slot(owner).attachment().load(Ordering::Relaxed),
+            false => 0,
+        }
+    }
+
+    /// All participants, with their attachments.
+    fn attached(&self) -> impl Iterator<Item = (Owner, u64)> {
+        let owners = (0..self.participants()).map(|i| Owner(i as u16));
+        owners.map(|owner| (owner, self.attachment(owner))).filter(|&(_, attachment)| attachment != 0)
+    }
+
     /// How many sleep, the dead included that nobody has settled yet.
     fn sleepers(&self) -> u32 {
         self.asleep_words().map(|bits| bits.load(Ordering::Relaxed).count_ones()).sum()

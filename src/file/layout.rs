@@ -251,7 +251,7 @@ pub const FIELDS: &[Field] = &[
     ("cursors", "directory version", cursor::DIRECTORY_VERSION, 8),
     ("cursors", "policy", cursor::POLICY, LINE),
     ("cursors", "boot", cursor::BOOT, LINE),
-    ("cursors", "looked", cursor::LOOKED, 8),
+    ("cursors", "looked", cursor::LOOKED, 16),
     ("cursors", "asleep", cursor::ASLEEP, cursor::ASLEEP_LEN),
     ("cursors", "checkpoint 0", CHECKPOINTS, CHECKPOINT_LEN),
     ("cursors", "checkpoint 1", CHECKPOINTS + CHECKPOINT_LEN, CHECKPOINT_LEN),

@@ -188,9 +188,9 @@ impl Ring {
         (0..=self.participants() / 64).map(|i| self.region.word(cursor::ASLEEP + 8 * i))
     }
 
-    /// What the sleeper that watches said last.
-    pub(crate) fn looked(&self) -> &AtomicU64 {
-        self.region.word(cursor::LOOKED)
+    /// What the sleepers that watch said last, the first and its deputy.
+    pub(crate) fn looked(&self) -> [&AtomicU64; 2] {
+        [self.region.word(cursor::LOOKED), self.region.word(cursor::LOOKED + 8)]
     }
 
     pub(crate) fn producers_futex(&self) -> &AtomicU32 {
