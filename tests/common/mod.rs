@@ -145,14 +145,36 @@ pub struct Child {
     said: BufReader<std::process::ChildStdout>,
 }
 
+/// What a child process is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// It runs, or sleeps.
+    Going,
+    /// A signal has stopped it.
+    Stopped,
+    /// It is gone, and has not been waited for.
+    Ended,
+}
+
 /// Starts this test binary again as `role`. Its file needs `#[test] fn child() { run_child(..) }`.
 pub fn spawn(role: &str, args: &[&dyn AsRef<OsStr>]) -> Child {
+    let binary = std::env::current_exe().expect("this test has a binary");
+    spawn_by(Command::new(binary), role, args)
+}
+
+/// The same below another program, which is given the path of the binary and its arguments after its own.
+pub fn spawn_under(mut program: Command, role: &str, args: &[&dyn AsRef<OsStr>]) -> Child {
+    program.arg(std::env::current_exe().expect("this test has a binary"));
+    spawn_by(program, role, args)
+}
+
+fn spawn_by(mut program: Command, role: &str, args: &[&dyn AsRef<OsStr>]) -> Child {
     let mut line = role.to_owned();
     for arg in args {
         line.push_str(SEPARATOR);
         line.push_str(arg.as_ref().to_str().expect("test paths are UTF-8"));
     }
-    let mut process = Command::new(std::env::current_exe().expect("this test has a binary"))
+    let mut process = program
         .args(["child", "--exact", "--nocapture", "--test-threads=1"])
         .env(ROLE, line)
         .stdin(Stdio::piped())
@@ -240,6 +262,30 @@ impl Child {
         // SAFETY: the process is our child and has not been waited for.
         let result = unsafe { libc::kill(self.pid(), signal) };
         assert_eq!(result, 0, "cannot signal the child as {}", self.role);
+    }
+
+    /// What it is doing now. It can be waited for afterwards all the same.
+    pub fn doing(&self) -> Doing {
+        // SAFETY: all-zero is a valid value of this plain struct.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let ask = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: the struct is there for the call to fill; the process is our child and has not been waited for.
+        let result = unsafe { libc::waitid(libc::P_PID, self.pid() as libc::id_t, &raw mut info, ask) };
+        assert_eq!(result, 0, "cannot ask after the child as {}", self.role);
+        // SAFETY: the call has filled it, or left it zero.
+        match (unsafe { info.si_pid() }, info.si_code) {
+            (0, _) => Doing::Going,
+            (_, libc::CLD_STOPPED) => Doing::Stopped,
+            _ => Doing::Ended,
+        }
+    }
+
+    /// Waits until a signal has stopped it.
+    pub fn until_stopped(&self) {
+        until("the child is stopped", || {
+            assert_ne!(self.doing(), Doing::Ended, "the child as {} ended, and was to stop", self.role);
+            self.doing() == Doing::Stopped
+        });
     }
 
     /// Kills it and waits until it is gone.

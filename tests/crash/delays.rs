@@ -1,0 +1,250 @@
+//! How long the living wait for a death: from the kill to what they waited for.
+
+use crate::common::{
+    Dir, HANGS, Watchdog, now_ns, pattern, say, spawn, spawn_under, until_killed, wait_for_parent,
+};
+use crate::count_from;
+use ringfile::fault::{self, Action, Step};
+use ringfile::{Options, Producer, Queue};
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+/// Long enough for a call to fall asleep.
+const ASLEEP: Duration = Duration::from_millis(15);
+
+fn attach(path: &Path) -> Queue {
+    Queue::options().attach(path).expect("the queue opens")
+}
+
+fn small() -> Options {
+    let mut options = Queue::options();
+    options.capacity(4096).messages(8).participants(8);
+    options
+}
+
+/// What the children here do.
+pub fn play(role: &str, args: &[&str]) {
+    let queue = attach(Path::new(args[0]));
+    match role {
+        "stop in a push" => stop_in_a_push(queue.producer().expect("there is a slot")),
+        "stop in a push beside a sleeper" => {
+            let mut consumer = queue.consumer().expect("there is a slot");
+            let producer = queue.producer().expect("there is a slot");
+            thread::spawn(move || consumer.pop());
+            thread::sleep(ASLEEP);
+            say("asleep");
+            wait_for_parent();
+            stop_in_a_push(producer);
+        }
+        "stop in a claim" => {
+            let mut consumer = queue.consumer().expect("there is a slot");
+            fault::arm(Step::Claimed, 1, Action::Stop);
+            let _ = consumer.claim();
+        }
+        "sleep" => {
+            let mut consumer = queue.consumer().expect("there is a slot");
+            say("ready");
+            let _ = consumer.pop();
+        }
+        "publish" => publish(&queue),
+        other => panic!("no role {other}"),
+    }
+}
+
+fn stop_in_a_push(mut producer: Producer) {
+    fault::arm(Step::TailSwapped, 1, Action::Stop);
+    let _ = producer.push(b"never");
+    until_killed();
+}
+
+// ---- from a death to the next message -----------------------------------------------------------------------------------
+
+/// One death: the time until what was waited for came, from just before the kill.
+type Death = fn() -> Duration;
+
+fn since(start: u64, end: u64) -> Duration {
+    Duration::from_nanos(end.saturating_sub(start))
+}
+
+/// A message lies behind a dead reservation, and `wait` waits for it in another open of the file.
+fn behind_a_reservation(wait: fn(&Queue)) -> Duration {
+    let dir = Dir::new();
+    let path = dir.file("q");
+    let queue = small().open(&path).expect("the queue opens");
+    let mut producer = queue.producer().expect("there is a slot");
+    let child = spawn("stop in a push", &[&path]);
+    child.until_stopped();
+    producer.push(b"next").expect("there is room");
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            wait(&attach(&path));
+            now_ns()
+        });
+        thread::sleep(ASLEEP);
+        assert!(!waiting.is_finished(), "it overtook the paused one");
+        let start = now_ns();
+        child.kill();
+        since(start, waiting.join().expect("it came"))
+    })
+}
+
+fn to_a_blocked_consumer() -> Duration {
+    behind_a_reservation(|queue| {
+        let message = queue.consumer().expect("there is a slot").pop();
+        assert_eq!(message.expect("it is open"), b"next");
+    })
+}
+
+fn to_a_poller() -> Duration {
+    behind_a_reservation(|queue| {
+        let mut consumer = queue.consumer().expect("there is a slot");
+        loop {
+            if let Ok(message) = consumer.try_pop() {
+                return assert_eq!(message, b"next");
+            }
+            thread::yield_now();
+        }
+    })
+}
+
+/// The ring is full, its first message claimed by the dead. A consumer gets that again and finishes it; then the producer has room.
+fn to_a_producer_without_room() -> Duration {
+    let dir = Dir::new();
+    let path = dir.file("q");
+    let queue = small().messages(2).open(&path).expect("the queue opens");
+    let mut producer = queue.producer().expect("there is a slot");
+    producer.push(b"claimed").expect("there is room");
+    let child = spawn("stop in a claim", &[&path]);
+    child.until_stopped();
+    producer.push(b"other").expect("there is room");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut consumer = attach(&path).consumer().expect("there is a slot");
+            for expected in [(&b"other"[..], 1), (b"claimed", 2)] {
+                let delivery = consumer.claim().expect("it is open");
+                assert_eq!((&*delivery, delivery.deliveries()), expected);
+                delivery.ack();
+            }
+        });
+        let waiting = scope.spawn(|| {
+            producer.push(b"next").expect("it is open");
+            now_ns()
+        });
+        thread::sleep(ASLEEP);
+        assert!(!waiting.is_finished(), "there was room");
+        let start = now_ns();
+        child.kill();
+        since(start, waiting.join().expect("it was pushed"))
+    })
+}
+
+/// The dead had a consumer asleep, which watched, and may have got the wake for the message behind its reservation.
+fn to_another_than_the_watcher() -> Duration {
+    let dir = Dir::new();
+    let path = dir.file("q");
+    let queue = small().open(&path).expect("the queue opens");
+    let mut producer = queue.producer().expect("there is a slot");
+    let mut child = spawn("stop in a push beside a sleeper", &[&path]);
+    child.expect("asleep");
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let message = attach(&path).consumer().expect("there is a slot").pop();
+            assert_eq!(message.expect("it is open"), b"next");
+            now_ns()
+        });
+        thread::sleep(ASLEEP);
+        child.go_on();
+        while child.doing() != crate::common::Doing::Stopped {
+            thread::yield_now();
+        }
+        producer.push(b"next").expect("there is room");
+        let start = now_ns();
+        child.kill();
+        since(start, waiting.join().expect("it came"))
+    })
+}
+
+#[test]
+fn next_message_after_a_death() {
+    let deaths = count_from("RINGFILE_DEATHS", 20);
+    let kinds: [(&str, Death); 4] = [
+        ("a consumer blocked in pop", to_a_blocked_consumer),
+        ("a consumer that polls", to_a_poller),
+        ("a producer that waits for claimed space", to_a_producer_without_room),
+        ("a blocked consumer, the watcher killed as well", to_another_than_the_watcher),
+    ];
+    for (name, death) in kinds {
+        let mut delays: Vec<_> = (0..deaths)
+            .map(|_| {
+                let _watchdog = Watchdog::new(HANGS, name);
+                death()
+            })
+            .collect();
+        delays.sort();
+        let part = |percent: usize| delays[(deaths * percent).div_ceil(100).max(1) - 1];
+        let (p50, p99, max) = (part(50), part(99), part(100));
+        println!("from {deaths} deaths to {name}: p50 {p50:.2?}, p99 {p99:.2?}, max {max:.2?}");
+        assert!(p50 < Duration::from_millis(100), "{name}: {p50:?}");
+    }
+}
+
+// ---- what a dead sleeper costs ------------------------------------------------------------------------------------------
+
+const PUBLISHES: usize = 1000;
+
+/// Pushes, between two system calls that nobody else makes here.
+fn publish(queue: &Queue) {
+    let mut producer = queue.producer().expect("there is a slot");
+    say("ready");
+    wait_for_parent();
+    mark();
+    for i in 0..PUBLISHES {
+        producer.push(&pattern(i as u64, 20)).expect("there is room");
+    }
+    mark();
+}
+
+fn mark() {
+    // SAFETY: takes no pointers and always succeeds.
+    unsafe { libc::getppid() };
+}
+
+/// The system calls of the thread that made marks, between them.
+fn between_marks(trace: &str) -> Vec<&str> {
+    let is_mark = |line: &&str| line.contains("getppid(");
+    let mut marks = trace.lines().filter(is_mark);
+    let thread = marks.next().and_then(|line| line.split_whitespace().next()).expect("there are marks");
+    let of_thread = trace.lines().filter(|line| line.split_whitespace().next() == Some(thread));
+    of_thread.skip_while(|line| !is_mark(line)).skip(1).take_while(|line| !is_mark(line)).collect()
+}
+
+/// The publisher has the file open from before the death, so that nothing settles the dead one first.
+#[test]
+fn a_dead_sleeper_costs_nothing() {
+    let _watchdog = Watchdog::new(HANGS, "a dead sleeper");
+    let dir = Dir::new();
+    let (path, trace) = (dir.file("q"), dir.file("trace"));
+    let mut strace = Command::new("strace");
+    strace.arg("-f").arg("-o").arg(&trace);
+    if !Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success())
+    {
+        return println!("not run: strace is missing here, or may not trace");
+    }
+    let _queue = Queue::options().capacity(4096).messages(2048).open(&path).expect("the queue opens");
+    let mut publisher = spawn_under(strace, "publish", &[&path]);
+    publisher.expect("ready");
+    let mut sleeper = spawn("sleep", &[&path]);
+    sleeper.expect("ready");
+    thread::sleep(4 * ASLEEP);
+    sleeper.kill();
+    publisher.go_on();
+    publisher.finish();
+    let trace = std::fs::read_to_string(&trace).expect("strace has written it");
+    let calls = between_marks(&trace);
+    // The sleeper was asleep: the first publish wakes nobody, and nobody is woken in vain after that.
+    assert_eq!(calls.len(), 1, "of {PUBLISHES} publishes: {calls:?}");
+    assert!(calls[0].contains("FUTEX_WAKE") && calls[0].ends_with("= 0"), "{calls:?}");
+    println!("{PUBLISHES} publishes after the death of a sleeper: {} system call", calls.len());
+}
