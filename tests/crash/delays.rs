@@ -1,11 +1,12 @@
 //! How long the living wait for a death: from the kill to what they waited for.
 
 use crate::common::{
-    Dir, HANGS, Watchdog, now_ns, pattern, say, spawn, spawn_under, until_killed, wait_for_parent,
+    Dir, Doing, HANGS, Watchdog, now_ns, pattern, say, spawn, spawn_under, until_killed, wait_for_parent,
 };
-use crate::count_from;
+use crate::{LIVELY, count_from};
 use ringfile::fault::{self, Action, Step};
 use ringfile::{Options, Producer, Queue};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -37,6 +38,14 @@ pub fn play(role: &str, args: &[&str]) {
             say("asleep");
             wait_for_parent();
             stop_in_a_push(producer);
+        }
+        "die waking" => {
+            let mut producer = queue.producer().expect("there is a slot");
+            say("ready");
+            wait_for_parent();
+            fault::arm(Step::WakeCleared, 1, Action::Kill);
+            say(now_ns().to_string());
+            let _ = producer.push(b"next");
         }
         "stop in a claim" => {
             let mut consumer = queue.consumer().expect("there is a slot");
@@ -91,19 +100,24 @@ fn behind_a_reservation(wait: fn(&Queue)) -> Duration {
 }
 
 fn to_a_blocked_consumer() -> Duration {
-    behind_a_reservation(|queue| {
-        let message = queue.consumer().expect("there is a slot").pop();
-        assert_eq!(message.expect("it is open"), b"next");
-    })
+    behind_a_reservation(await_next)
+}
+
+/// A call without a deadline sleeps as this one does; this one fails if nobody wakes it.
+fn await_next(queue: &Queue) {
+    let message = queue.consumer().expect("there is a slot").pop_timeout(LIVELY);
+    assert_eq!(message.expect("it comes soon"), b"next");
 }
 
 fn to_a_poller() -> Duration {
     behind_a_reservation(|queue| {
         let mut consumer = queue.consumer().expect("there is a slot");
+        let start = now_ns();
         loop {
             if let Ok(message) = consumer.try_pop() {
                 return assert_eq!(message, b"next");
             }
+            assert!(since(start, now_ns()) < LIVELY, "it does not come");
             thread::yield_now();
         }
     })
@@ -123,13 +137,13 @@ fn to_a_producer_without_room() -> Duration {
         scope.spawn(|| {
             let mut consumer = attach(&path).consumer().expect("there is a slot");
             for expected in [(&b"other"[..], 1), (b"claimed", 2)] {
-                let delivery = consumer.claim().expect("it is open");
+                let delivery = consumer.claim_timeout(LIVELY).expect("it comes soon");
                 assert_eq!((&*delivery, delivery.deliveries()), expected);
                 delivery.ack();
             }
         });
         let waiting = scope.spawn(|| {
-            producer.push(b"next").expect("it is open");
+            producer.push_timeout(b"next", LIVELY).expect("there is room soon");
             now_ns()
         });
         thread::sleep(ASLEEP);
@@ -150,13 +164,13 @@ fn to_another_than_the_watcher() -> Duration {
     child.expect("asleep");
     thread::scope(|scope| {
         let waiting = scope.spawn(|| {
-            let message = attach(&path).consumer().expect("there is a slot").pop();
-            assert_eq!(message.expect("it is open"), b"next");
+            await_next(&attach(&path));
             now_ns()
         });
         thread::sleep(ASLEEP);
         child.go_on();
-        while child.doing() != crate::common::Doing::Stopped {
+        // At once, before anybody finds that the watcher does not watch.
+        while child.doing() != Doing::Stopped {
             thread::yield_now();
         }
         producer.push(b"next").expect("there is room");
@@ -166,13 +180,40 @@ fn to_another_than_the_watcher() -> Duration {
     })
 }
 
+/// The message is there, and who published it dies before it wakes anybody.
+fn to_one_that_nobody_wakes() -> Duration {
+    // On a busy machine it may not have been asleep yet.
+    (0..20).find_map(|_| if_nobody_wakes_it()).expect("it is asleep some time")
+}
+
+fn if_nobody_wakes_it() -> Option<Duration> {
+    let dir = Dir::new();
+    let path = dir.file("q");
+    let queue = small().open(&path).expect("the queue opens");
+    let mut child = spawn("die waking", &[&path]);
+    child.expect("ready");
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            await_next(&queue);
+            now_ns()
+        });
+        thread::sleep(ASLEEP);
+        child.go_on();
+        let start = child.hear().parse().expect("a time");
+        let died = child.end().signal() == Some(libc::SIGKILL);
+        let end = waiting.join().expect("it came");
+        died.then(|| since(start, end))
+    })
+}
+
 #[test]
 fn next_message_after_a_death() {
     let deaths = count_from("RINGFILE_DEATHS", 20);
-    let kinds: [(&str, Death); 4] = [
+    let kinds: [(&str, Death); 5] = [
         ("a consumer blocked in pop", to_a_blocked_consumer),
         ("a consumer that polls", to_a_poller),
         ("a producer that waits for claimed space", to_a_producer_without_room),
+        ("a blocked consumer that the dead was about to wake", to_one_that_nobody_wakes),
         ("a blocked consumer, the watcher killed as well", to_another_than_the_watcher),
     ];
     for (name, death) in kinds {

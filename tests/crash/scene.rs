@@ -35,6 +35,17 @@ pub enum Play {
 
 use Play::*;
 
+impl Play {
+    fn is_push(self) -> bool {
+        matches!(self, Push | PushLong | PushBatch | Commit | Abort)
+    }
+
+    /// Whether the child is a consumer, too.
+    pub fn takes(self) -> bool {
+        !self.is_push() && self != Close
+    }
+}
+
 /// What the parent does meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
@@ -245,7 +256,7 @@ impl Actor {
             _ => options.attach(path),
         };
         let queue = queue.expect("the queue opens");
-        let producer = matches!(scene.play, Push | PushLong | PushBatch | Commit | Abort);
+        let producer = scene.play.is_push();
         let consumer = matches!(scene.play, Pop | Claim | Release | Split | Await);
         Actor {
             play: scene.play,
