@@ -19,7 +19,7 @@ use ringfile::{
     AttachError, Claim, Consumer, PopError, PopTimeoutError, Producer, PushError, Queue, TryPopError,
     TryPushError,
 };
-use scene::{Ids, PARENT, PARTICIPANTS, Peer, Play, Scene, scenes};
+use scene::{Ids, PARENT, PARTICIPANTS, Peer, Play, REACHED, Scene, scenes};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -160,6 +160,15 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Plays until the child has got so far. One that gets nowhere may be blocked for ever.
+    fn play_until(&mut self, done: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !done() {
+            self.turn();
+            assert!(start.elapsed() < 2 * REACHED, "the child neither gets there nor gives up");
+        }
+    }
+
     /// After a death or not: everything that is there comes soon, to one that polls or one that sleeps. Returns when all was quiet.
     fn drain(&mut self) -> Duration {
         let start = Instant::now();
@@ -280,9 +289,7 @@ fn perform(scene: &Scene, then: impl FnOnce(&mut Stage<'_>, &mut Child)) -> Dura
         stage.run_into_debt();
     }
     let mut child = start();
-    while child.doing() == Doing::Going {
-        stage.turn();
-    }
+    stage.play_until(|| child.doing() != Doing::Going);
     then(&mut stage, &mut child);
     stage.end()
 }
@@ -361,9 +368,7 @@ fn paused_at_every_step() {
             });
             child.signal(libc::SIGCONT);
             stage.peer = if scene.peer == Peer::Looks { Peer::Drains } else { scene.peer };
-            while child.doing() != Doing::Ended {
-                stage.turn();
-            }
+            stage.play_until(|| child.doing() == Doing::Ended);
             let status = child.end();
             assert!(status.success(), "the child failed: {status}");
         });
