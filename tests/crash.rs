@@ -141,7 +141,9 @@ impl<'a> Stage<'a> {
             }
             Peer::AwaitsMessages => did = self.try_claim(MOMENT).is_ok(),
             Peer::AwaitsRoom => {
-                while self.try_push() {}
+                for _ in 0..self.scene.cells {
+                    self.try_push();
+                }
                 let producer = self.producer.as_mut().expect("it has one");
                 let id = [self.ids.one(false)];
                 did = producer.push_timeout(&id[0].message(), MOMENT).is_ok();

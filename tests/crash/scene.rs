@@ -5,6 +5,7 @@ use crate::common::{CLAIMS, Random, below_wrap};
 use ringfile::fault::{self, Action, Step};
 use ringfile::{Claim, Consumer, Options, Producer, Queue, TryPushError, Wait};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// What the child does, over and over.
@@ -226,6 +227,10 @@ impl Scene {
                 arm();
             }
             actor.turn();
+            if matches!(self.peer, Peer::AwaitsMessages | Peer::AwaitsRoom) {
+                // Else the peer might have no time to fall asleep.
+                thread::sleep(Duration::from_micros(300));
+            }
             turns += 1;
             let there = turns > self.late && !fault::is_armed();
             after += u64::from(there);
