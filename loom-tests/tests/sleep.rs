@@ -7,7 +7,7 @@ use ringfile::park::Parker;
 use ringfile::ring::Ring;
 use ringfile::ring::words::{Kind, Owner};
 use ringfile::sys::wait;
-use ringfile::watch::{NAP, QUIET, Watch};
+use ringfile::watch::{DEPUTYS_NAP, NAP, QUIET, Watch};
 use std::time::Duration;
 
 /// A consumer sleeps until something is pushed.
@@ -251,6 +251,26 @@ fn e9_producer_is_attended() {
                 Watch::new(producer.owner()).nap(&full) <= NAP
             },
         )
+    });
+}
+
+/// Two watch, of different attachments, so that one is left if the other is killed; who is of the watcher's does not
+/// take the other role, which the watcher then misses.
+#[test]
+fn deputy_is_of_another_attachment() {
+    explore(["([true, false, true], Some(Consumers(0)), None)"], || {
+        let ring = Shape::cells(2).ring();
+        let (watcher, same, other) = (Consumer::join(&ring), Consumer::join(&ring), Consumer::doomed(&ring));
+        let _up = Producer::doomed(&ring);
+        let mut watch = long_watch(&ring, watcher.owner());
+        let parker = Parker::new(false);
+        [&same, &other].map(|sleeper| parker.lie_down(&ring, sleeper.owner()));
+        let watches = |nap| nap == NAP || nap == DEPUTYS_NAP;
+        let awake = watches(watch.nap(&ring));
+        let same = watches(Watch::new(same.owner()).nap(&ring));
+        let lacking = watch.lacks_deputy(&ring);
+        let other = watches(Watch::new(other.owner()).nap(&ring));
+        ([awake, same, other], lacking, watch.lacks_deputy(&ring))
     });
 }
 

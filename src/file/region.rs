@@ -154,6 +154,7 @@ mod modelled {
                 cursor::NEXT_ATTACHMENT,
                 cursor::DIRECTORY_VERSION,
                 cursor::LOOKED,
+                cursor::LOOKED + 8,
             ];
             words.extend((0..=g.participants as usize / 64).map(|i| cursor::ASLEEP + 8 * i));
             let mut halves = vec![cursor::PRODUCERS_FUTEX];
