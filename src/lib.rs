@@ -37,8 +37,8 @@
 //! - That peers behave: whoever may write the file can spoil messages in it. What is copied out ([`Consumer::pop_into`]) is then wrong but
 //!   safe; what is lent ([`Delivery`], [`Batch`], [`Reservation`]) must not be written by anybody else, and a process that breaks the protocol could.
 //! - That a truncated mapping survives: who shortens the file under a running program ends it with SIGBUS.
-//! - Anything across a `fork`: a child must not use handles that its parent made. Open the queue again. A child that never calls `exec` also keeps the lock that says
-//!   that its parent lives: what a killed parent held is settled only when such a child is gone too.
+//! - Anything across a `fork`: in a child, handles that its parent made are those of an empty, closed queue of its own, and answer with errors. Open the queue
+//!   again. What a [`Delivery`] or [`Reservation`] lent is gone there. A child made by `clone` or `vfork` alone, past the C library, must not touch them at all.
 //! - That bytes lent from a file which somebody edited stay the same: damage that is found is reported, but nothing has checksums yet.
 //!
 //! # What blocks

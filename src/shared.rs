@@ -2,10 +2,12 @@
 
 use crate::error::AttachError;
 use crate::file::Attachment;
+use crate::file::layout::cursor;
 use crate::park::{Parker, Side};
 use crate::ring::recover::{self, Settled};
-use crate::ring::words::{Binding, Owner};
-use crate::ring::{Ring, participant};
+use crate::ring::words::{Binding, Owner, Tail, Unit};
+use crate::ring::{Ring, Slot, participant};
+use crate::sys::fork::Registration;
 use crate::sys::process;
 use crossbeam_utils::Backoff;
 use std::sync::LazyLock;
@@ -28,6 +30,8 @@ const STALLED: Duration = Duration::from_millis(1);
 
 /// One attachment.
 pub struct Shared {
+    /// Goes before what it is about.
+    _kept_from_children: Option<Registration>,
     pub ring: Ring,
     pub parker: Parker,
     pub wait: Wait,
@@ -38,7 +42,11 @@ impl Shared {
     /// `attachment`: none for a queue that lives in this process alone.
     pub fn new(ring: Ring, attachment: Option<Attachment>, wait: Wait) -> Shared {
         let parker = Parker::new(ring.region().is_shared());
-        Shared { ring, parker, wait, attachment }
+        let closed = Tail { position: 0, unit: Unit::new(0), closed: true, owner: Owner::NOBODY }.pack().lo;
+        let keep =
+            |attachment: &Attachment| attachment.keep_from_children(ring.region(), (cursor::TAIL, closed));
+        let kept = attachment.as_ref().map(keep);
+        Shared { _kept_from_children: kept, ring, parker, wait, attachment }
     }
 
     /// Takes a slot, those of the dead included.
@@ -51,17 +59,14 @@ impl Shared {
             })
             .ok_or(AttachError::TooManyParticipants { max: self.ring.participants() })?;
         let slot = self.ring.slot(owner);
-        slot.describe(process::identity(), process::unix_nanos());
+        slot.describe(number, process::identity(), process::unix_nanos());
         self.parker.join(&self.ring);
         Ok(owner)
     }
 
     /// Settles what the dead owe, and wakes everybody if there was anything.
     pub fn recover(&self) -> Settled {
-        let Some(attachment) = &self.attachment else {
-            return Settled::default();
-        };
-        let settled = recover::recover(&self.ring, |number| attachment.is_dead(number));
+        let settled = recover::recover(&self.ring, self.is_dead());
         if !settled.is_nothing() {
             self.parker.wake_all(&self.ring);
         }
@@ -70,8 +75,25 @@ impl Shared {
 
     /// What the dead owe that nobody has settled yet.
     pub fn owed(&self) -> Settled {
-        let attachment = self.attachment.as_ref();
-        recover::owed(&self.ring, |number| attachment.is_some_and(|attachment| attachment.is_dead(number)))
+        recover::owed(&self.ring, self.is_dead())
+    }
+
+    /// What the kernel says of the attachments that slots name: their locks are free, or the process that took them is on its way out of the
+    /// kernel, which frees its locks only after its memory. In memory nobody dies alone.
+    fn is_dead(&self) -> impl FnMut(Slot<'_>, u64) -> bool {
+        let mut last = (0, false);
+        move |slot, number| {
+            let Some(attachment) = &self.attachment else {
+                return false;
+            };
+            if last.0 != number {
+                let dead = attachment.is_dead(number)
+                    || number != attachment.number()
+                        && slot.identity_of(number).is_some_and(process::is_exiting);
+                last = (number, dead);
+            }
+            last.1
+        }
     }
 
     /// Waits until `look` finds something, or the deadline. `more` says whether there is something left for another sleeper.

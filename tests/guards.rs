@@ -93,9 +93,37 @@ fn child() {
                 say(all.len().to_string());
                 until_killed();
             }
+            "hold a claim and have a child" => {
+                let mut consumer = queue.consumer().unwrap();
+                let delivery = consumer.claim().unwrap();
+                say(format!("{} {}", fork(|| until_killed()), delivery.deliveries()));
+                until_killed();
+            }
             other => panic!("no role {other}"),
         }
     });
+}
+
+/// Lets a child made by `fork` do this and end; returns its number. It must not allocate: another thread may have been in the midst of that.
+fn fork(body: impl FnOnce() -> bool) -> libc::pid_t {
+    // SAFETY: the child goes on in this thread alone, runs `body` and ends.
+    match unsafe { libc::fork() } {
+        0 => {
+            let code = i32::from(!body());
+            // SAFETY: takes no pointers; nothing is run that would be run at an exit.
+            unsafe { libc::_exit(code) }
+        }
+        child => {
+            assert!(child > 0, "a child can be made");
+            child
+        }
+    }
+}
+
+/// Drops a child's copy of what its parent has as well.
+fn drop_copy<T>(value: &T) {
+    // SAFETY: the child ends without dropping it again.
+    drop(unsafe { std::ptr::read(value) });
 }
 
 // ---- what the types promise -------------------------------------------------------------------------------------------
@@ -825,6 +853,68 @@ fn a_batch_of_a_killed_consumer_comes_back_without_what_was_acknowledged() {
         left.sort();
         assert_eq!(left, [b"c", b"d", b"e"]);
         assert_eq!(consumer.try_pop(), Err(TryPopError::Closed));
+    }
+}
+
+/// A child has nothing of its parent's queue: its handles fail, and dropping them leaves the parent's alone.
+#[test]
+fn a_forked_child_has_no_part_in_the_queue() {
+    let _watchdog = watch("a forked child");
+    for claim in CLAIMS {
+        let dir = Dir::new();
+        let queue = shared(&dir, claim);
+        let (mut producer, mut consumer) = handles(&queue);
+        producer.push(b"one").unwrap();
+        producer.push(&[2; 500]).unwrap();
+        let (mut holder, mut writer) = (queue.consumer().unwrap(), queue.producer().unwrap());
+        let held = holder.claim().unwrap();
+        let mut place = writer.reserve(300).unwrap();
+        let child = fork(|| {
+            place.fill(0xee);
+            let pushed = producer.try_push(b"never");
+            let popped = consumer.try_pop();
+            drop_copy(&place);
+            drop_copy(&held);
+            drop_copy(&producer);
+            drop_copy(&consumer);
+            drop_copy(&queue);
+            pushed == Err(TryPushError::Closed) && popped.is_err()
+        });
+        let mut status = 0;
+        // SAFETY: the status outlives the call.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0, "its handles fail, and it ends by itself");
+        assert_eq!(queue.stats().participants.len(), 4);
+        assert_eq!(&*held, b"one");
+        held.ack();
+        place.fill(3);
+        place.commit();
+        assert_eq!(consumer.try_pop().unwrap(), [2; 500]);
+        assert_eq!(consumer.try_pop().unwrap(), [3; 300]);
+        producer.push(b"four").unwrap();
+        assert_eq!(consumer.try_pop().unwrap(), b"four");
+        assert!(queue.verify().is_sound());
+    }
+}
+
+/// A child lives on that never called `exec`: its killed parent is dead all the same.
+#[test]
+fn a_forked_child_does_not_keep_its_parent_alive() {
+    let _watchdog = watch("a killed parent");
+    for claim in CLAIMS {
+        let dir = Dir::new();
+        let queue = shared(&dir, claim);
+        let (mut producer, mut consumer) = handles(&queue);
+        producer.push(b"job").unwrap();
+        let mut parent = spawn("hold a claim and have a child", &[&dir.file("q")]);
+        let said = parent.hear();
+        let (child, deliveries) = said.split_once(' ').unwrap();
+        assert_eq!(deliveries, "1");
+        parent.kill();
+        let job = consumer.claim_timeout(Duration::from_secs(60)).map(|job| job.deliveries());
+        // SAFETY: takes no pointers.
+        assert_eq!(unsafe { libc::kill(child.parse().unwrap(), libc::SIGKILL) }, 0, "it lived until now");
+        assert_eq!(job.unwrap(), 2);
     }
 }
 

@@ -267,7 +267,7 @@ impl Sleeper<Consumer> {
 
 /// Settles what the dead owe.
 pub fn recover_the_dead(ring: &Ring) -> Settled {
-    recover::recover(ring, |attachment| attachment == DEAD)
+    recover::recover(ring, |_, attachment| attachment == DEAD)
 }
 
 /// What is left in the ring when all actors are done, in the order in which a newcomer gets it, once the dead

@@ -68,7 +68,7 @@ impl Scene {
 
     /// Settles what the dead owe of whose death the kernel knows.
     pub fn recover(&self) -> Settled {
-        recover(&self.ring, |number| number == LONG_DEAD || number == DEAD && self.gone.load(Acquire))
+        recover(&self.ring, |_, number| number == LONG_DEAD || number == DEAD && self.gone.load(Acquire))
     }
 
     /// Notes what was pushed before.

@@ -101,7 +101,7 @@ fn p2_a_void_cell_is_evidence() {
         let (by_the_killed, by_the_other) = two(
             move || {
                 let mut slots = 0..1;
-                let settled = recover(&a, |attachment| slots.next().is_some() && attachment == DEAD);
+                let settled = recover(&a, |_, attachment| slots.next().is_some() && attachment == DEAD);
                 if settled.participants == 1 {
                     Producer::join(&a).push(&[3]);
                 }
@@ -128,7 +128,7 @@ fn e8_what_is_settled_is_evidence() {
         let (by_the_killed, (), by_the_other) = three(
             move || {
                 let mut slots = 0..1;
-                recover(&a, |attachment| slots.next().is_some() && attachment == DEAD).voided
+                recover(&a, |_, attachment| slots.next().is_some() && attachment == DEAD).voided
             },
             move || {
                 // The first slot is the one to come free first; who finds none pushes nothing.

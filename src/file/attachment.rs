@@ -8,6 +8,7 @@ use crate::error::OpenError;
 use crate::fault::{self, Step};
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::file;
+use crate::sys::fork::Registration;
 use memmap2::MmapRaw;
 use std::fs::File;
 use std::io;
@@ -80,6 +81,11 @@ impl Attachment {
     /// The number that no other attachment of this file ever has.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Keeps the lock, and the mapping of `region`, from children made by `fork`, for which `closed` at an offset says that a ring is closed.
+    pub fn keep_from_children(&self, region: &Region, closed: (usize, u64)) -> Registration {
+        Registration::new(region.all(), closed, &self.locks.held, &self.locks.probe)
     }
 
     /// Whether the kernel says that an attachment is gone. What it does not say is not so.

@@ -99,6 +99,7 @@ pub mod slot {
     pub const STARTED: usize = LINE + 8;
     pub const PID_NAMESPACE: usize = LINE + 16;
     pub const SINCE: usize = LINE + 24;
+    pub const DESCRIBED: usize = LINE + 32;
 }
 
 /// A cell: four words, then the payload if it fits.
@@ -279,6 +280,7 @@ pub const FIELDS: &[Field] = &[
     ("slot", "started", slot::STARTED, 8),
     ("slot", "pid namespace", slot::PID_NAMESPACE, 8),
     ("slot", "since", slot::SINCE, 8),
+    ("slot", "described", slot::DESCRIBED, 8),
     ("cell", "publish", cell::PUBLISH, 8),
     ("cell", "size", cell::SIZE, 8),
     ("cell", "extent", cell::EXTENT, 8),

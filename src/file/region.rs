@@ -60,6 +60,11 @@ mod native {
             })
         }
 
+        /// The whole of it.
+        pub fn all(&self) -> NonNull<[u8]> {
+            NonNull::slice_from_raw_parts(self.base, self.len)
+        }
+
         /// Whether other processes may have it mapped.
         pub fn is_shared(&self) -> bool {
             matches!(self.backing, Backing::Mapping { .. })

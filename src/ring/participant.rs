@@ -5,6 +5,8 @@ use super::{Ring, Slot};
 use crate::fault::{self, Step};
 use crate::file::layout::slot;
 use crate::sync::Ordering;
+#[cfg(not(ringfile_loom))]
+use crate::{sync::fence, sys::process::Identity};
 
 /// Takes a free slot for an attachment; `None` if all are taken.
 pub fn attach(ring: &Ring, attachment: u64, binding: Binding) -> Option<Owner> {
@@ -39,11 +41,30 @@ pub fn detach(ring: &Ring, owner: Owner) {
 impl Slot<'_> {
     /// Says who it is and since when (nanoseconds since 1970), for people and for the second question about the dead.
     #[cfg(not(ringfile_loom))]
-    pub fn describe(&self, who: crate::sys::process::Identity, since: u64) {
-        self.word(slot::PID).store(who.pid, Ordering::Relaxed);
-        self.word(slot::STARTED).store(who.started, Ordering::Relaxed);
-        self.word(slot::PID_NAMESPACE).store(who.namespace, Ordering::Relaxed);
-        self.word(slot::SINCE).store(since, Ordering::Relaxed);
+    pub fn describe(&self, attachment: u64, who: Identity, since: u64) {
+        // Each a release: whoever sees one of them sees that the slot is not an earlier owner's any more.
+        self.word(slot::PID).store(who.pid, Ordering::Release);
+        self.word(slot::STARTED).store(who.started, Ordering::Release);
+        self.word(slot::PID_NAMESPACE).store(who.namespace, Ordering::Release);
+        self.word(slot::SINCE).store(since, Ordering::Release);
+        self.word(slot::DESCRIBED).store(attachment, Ordering::Release);
+    }
+
+    /// The process of this attachment, if it has the slot and has said so.
+    #[cfg(not(ringfile_loom))]
+    pub fn identity_of(&self, attachment: u64) -> Option<Identity> {
+        if self.word(slot::DESCRIBED).load(Ordering::Acquire) != attachment {
+            return None;
+        }
+        let word = |offset| self.word(offset).load(Ordering::Relaxed);
+        let who = Identity {
+            pid: word(slot::PID),
+            started: word(slot::STARTED),
+            namespace: word(slot::PID_NAMESPACE),
+        };
+        // Read afterwards: if the attachment still has the slot, no word above is another's.
+        fence(Ordering::Acquire);
+        (self.attachment().load(Ordering::Relaxed) == attachment).then_some(who)
     }
 
     /// The process, and since when, as it described itself.

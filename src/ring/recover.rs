@@ -28,22 +28,22 @@ impl Settled {
 }
 
 /// Settles every slot whose attachment `is_dead` says is gone. The kernel's word alone may make it say so.
-pub fn recover(ring: &Ring, is_dead: impl FnMut(u64) -> bool) -> Settled {
+pub fn recover(ring: &Ring, is_dead: impl FnMut(Slot<'_>, u64) -> bool) -> Settled {
     visit(ring, is_dead, true)
 }
 
 /// What [`recover`] would settle. Changes nothing.
-pub fn owed(ring: &Ring, is_dead: impl FnMut(u64) -> bool) -> Settled {
+pub fn owed(ring: &Ring, is_dead: impl FnMut(Slot<'_>, u64) -> bool) -> Settled {
     visit(ring, is_dead, false)
 }
 
-fn visit(ring: &Ring, mut is_dead: impl FnMut(u64) -> bool, settles: bool) -> Settled {
+fn visit(ring: &Ring, mut is_dead: impl FnMut(Slot<'_>, u64) -> bool, settles: bool) -> Settled {
     let mut settled = Settled::default();
     for i in 0..ring.participants() {
         let owner = Owner(i as u16);
         let slot = ring.slot(owner);
         let attachment = slot.attachment().load(Ordering::Acquire);
-        if attachment == 0 || !is_dead(attachment) {
+        if attachment == 0 || !is_dead(slot, attachment) {
             continue;
         }
         let dead = Dead {

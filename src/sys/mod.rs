@@ -3,6 +3,8 @@
 #[cfg(not(ringfile_loom))]
 pub mod file;
 #[cfg(not(ringfile_loom))]
+pub mod fork;
+#[cfg(not(ringfile_loom))]
 pub mod process;
 
 #[cfg(not(any(ringfile_loom, miri)))]

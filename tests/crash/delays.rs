@@ -52,6 +52,14 @@ pub fn play(role: &str, args: &[&str]) {
             fault::arm(Step::Claimed, 1, Action::Stop);
             let _ = consumer.claim();
         }
+        "hold a claim with much memory" => {
+            let megabytes: usize = args[1].parse().expect("a number");
+            let memory = vec![1u8; megabytes << 20];
+            let mut consumer = queue.consumer().expect("there is a slot");
+            let delivery = consumer.claim().expect("there is a message");
+            say(format!("{} {}", memory.len(), delivery.deliveries()));
+            until_killed();
+        }
         "sleep" => {
             let mut consumer = queue.consumer().expect("there is a slot");
             say("ready");
@@ -229,6 +237,51 @@ fn next_message_after_a_death() {
         println!("from {deaths} deaths to {name}: p50 {p50:.2?}, p99 {p99:.2?}, max {max:.2?}");
         assert!(p50 < Duration::from_millis(100), "{name}: {p50:?}");
     }
+}
+
+// ---- a process whose memory takes long to tear down ------------------------------------------------------------------------
+
+/// From the kill to the next delivery of what it had claimed, and to its end as its parent sees it.
+fn after_a_large_process(megabytes: usize) -> (Duration, Duration) {
+    let dir = Dir::new();
+    let path = dir.file("q");
+    let queue = small().open(&path).expect("the queue opens");
+    queue.producer().expect("there is a slot").push(b"job").expect("there is room");
+    let mut child = spawn("hold a claim with much memory", &[&path, &megabytes.to_string()]);
+    child.expect(&format!("{} 1", megabytes << 20));
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let mut consumer = queue.consumer().expect("there is a slot");
+            let delivery = consumer.claim_timeout(LIVELY).expect("it comes soon");
+            assert_eq!(delivery.deliveries(), 2);
+            delivery.ack();
+            now_ns()
+        });
+        thread::sleep(ASLEEP);
+        let start = now_ns();
+        child.kill();
+        let end = now_ns();
+        (since(start, waiting.join().expect("it came")), since(start, end))
+    })
+}
+
+/// The kernel frees the locks of a process after its memory. That its tasks are exiting is known before.
+#[test]
+fn nobody_waits_until_memory_is_torn_down() {
+    let megabytes = count_from("RINGFILE_RESIDENT_MB", 512);
+    let mut times: Vec<_> = (0..count_from("RINGFILE_LARGE_DEATHS", 5))
+        .map(|_| {
+            let _watchdog = Watchdog::new(HANGS, "a large process");
+            after_a_large_process(megabytes)
+        })
+        .collect();
+    times.sort();
+    let (delivered, ended) = times[times.len() / 2];
+    println!(
+        "killed with {megabytes} MiB: delivered again after {delivered:.2?}, ended after {ended:.2?} (medians)"
+    );
+    let early = times.iter().filter(|(delivered, ended)| *delivered < *ended / 2).count();
+    assert!(early > 0, "each time only when all was torn down: {times:?}");
 }
 
 // ---- what a dead sleeper costs ------------------------------------------------------------------------------------------
