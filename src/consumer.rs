@@ -7,7 +7,7 @@ use crate::ring::claim::{Claimed, Nothing, Popper};
 use crate::ring::pace::{Paced, Pacer};
 use crate::ring::words::{Binding, Kind};
 use crate::ring::{Ring, Span, participant, reclaim};
-use crate::shared::{Shared, Stall};
+use crate::shared::{Patrol, Shared, Stall};
 use crate::sys::wait;
 use std::cell::Cell;
 use std::fmt;
@@ -44,6 +44,7 @@ pub struct Consumer {
     /// What is claimed and not let go of. Found by the next call if its guard was leaked.
     claimed: Option<Claimed>,
     stall: Stall,
+    patrol: Patrol,
     /// One thread at a time.
     not_sync: PhantomData<Cell<()>>,
 }
@@ -54,7 +55,15 @@ impl Consumer {
         let owner = shared.join(Binding::Consumer { entry, tenancy })?;
         let popper = Popper::new(&shared.ring, owner, entry);
         let pacer = shared.ring.group(entry.into()).pacer();
-        Ok(Consumer { shared, popper, pacer, claimed: None, stall: Stall::default(), not_sync: PhantomData })
+        Ok(Consumer {
+            shared,
+            popper,
+            pacer,
+            claimed: None,
+            stall: Stall::default(),
+            patrol: Patrol::default(),
+            not_sync: PhantomData,
+        })
     }
 
     /// Takes the next message; waits until there is one. `Closed` when the queue is closed and the group has finished everything.
@@ -212,7 +221,24 @@ impl Consumer {
         }
         let ring = &self.shared.ring;
         let mut pace = Paced::new(ring, self.pacer, wait::nanos);
-        self.popper.try_claim_paced(ring, max, &mut pace).map_err(|nothing| self.explain(nothing))
+        match self.popper.try_claim_paced(ring, max, &mut pace) {
+            Ok(claimed) => {
+                if self.patrol.is_due() {
+                    self.look_below(&claimed);
+                }
+                Ok(claimed)
+            }
+            Err(nothing) => Err(self.explain(nothing)),
+        }
+    }
+
+    /// Who always finds a message would never ask what became of those that others hold.
+    #[cold]
+    fn look_below(&mut self, claimed: &Claimed) {
+        let group = self.shared.ring.group(self.popper.entry().into());
+        if self.patrol.finds_stalled(claimed.first, || reclaim::advance(&group)) {
+            self.shared.recover();
+        }
     }
 
     #[cold]

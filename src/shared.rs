@@ -8,7 +8,7 @@ use crate::ring::recover::{self, Settled};
 use crate::ring::words::{Binding, Owner, Tail, Unit};
 use crate::ring::{Ring, Slot, participant};
 use crate::sys::fork::Registration;
-use crate::sys::process;
+use crate::sys::{process, wait};
 use crossbeam_utils::Backoff;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -146,5 +146,49 @@ impl Stall {
             self.asked = Some(now);
         }
         due
+    }
+}
+
+/// When a consumer that always finds messages last asked whether some below are stuck. A clock costs as much as a claim: it is read with
+/// every 16th, with every one where claims are slow.
+#[derive(Debug)]
+pub struct Patrol {
+    /// Claims until the clock is read.
+    left: u32,
+    every: u32,
+    asked: Duration,
+    frontier: u64,
+}
+
+impl Default for Patrol {
+    fn default() -> Patrol {
+        Patrol { left: 0, every: 1, asked: Duration::ZERO, frontier: u64::MAX }
+    }
+}
+
+impl Patrol {
+    const EVERY: Duration = Duration::from_millis(4);
+
+    /// Whether to read the clock.
+    #[inline]
+    pub fn is_due(&mut self) -> bool {
+        let due = self.left == 0;
+        self.left = if due { self.every } else { self.left - 1 };
+        due
+    }
+
+    /// Whether the frontier is where it was some milliseconds ago, and below a position that was claimed since.
+    pub fn finds_stalled(&mut self, claimed: u64, frontier: impl FnOnce() -> u64) -> bool {
+        let now = wait::clock();
+        let passed = now.saturating_sub(self.asked);
+        if passed < Patrol::EVERY {
+            self.every = (2 * self.every).min(15);
+            return false;
+        }
+        (self.every, self.left, self.asked) = (1, 0, now);
+        let frontier = frontier();
+        let stalled = frontier == self.frontier && frontier < claimed;
+        self.frontier = frontier;
+        stalled
     }
 }

@@ -131,6 +131,34 @@ fn to_a_poller() -> Duration {
     })
 }
 
+/// A consumer that finds a message whenever it looks gets the one that the dead had claimed as well.
+fn to_a_busy_consumer() -> Duration {
+    const MESSAGES: usize = 100_000;
+    let dir = Dir::new();
+    let path = dir.file("q");
+    let queue = small().messages(1 << 17).open(&path).expect("the queue opens");
+    let mut producer = queue.producer().expect("there is a slot");
+    for _ in 0..MESSAGES {
+        producer.push(b"job").expect("there is room");
+    }
+    let child = spawn("stop in a claim", &[&path]);
+    child.until_stopped();
+    let mut consumer = queue.consumer().expect("there is a slot");
+    let mut next =
+        || consumer.try_claim().map(|job| (job.deliveries(), job.ack()).0).expect("there are more");
+    for _ in 0..100 {
+        assert_eq!(next(), 1);
+    }
+    let start = now_ns();
+    child.kill();
+    loop {
+        if next() > 1 {
+            return since(start, now_ns());
+        }
+        thread::sleep(Duration::from_micros(50));
+    }
+}
+
 /// The ring is full, its first message claimed by the dead. A consumer gets that again and finishes it; then the producer has room.
 fn to_a_producer_without_room() -> Duration {
     let dir = Dir::new();
@@ -217,9 +245,10 @@ fn if_nobody_wakes_it() -> Option<Duration> {
 #[test]
 fn next_message_after_a_death() {
     let deaths = count_from("RINGFILE_DEATHS", 20);
-    let kinds: [(&str, Death); 5] = [
+    let kinds: [(&str, Death); 6] = [
         ("a consumer blocked in pop", to_a_blocked_consumer),
         ("a consumer that polls", to_a_poller),
+        ("a consumer that is never idle", to_a_busy_consumer),
         ("a producer that waits for claimed space", to_a_producer_without_room),
         ("a blocked consumer that the dead was about to wake", to_one_that_nobody_wakes),
         ("a blocked consumer, the watcher killed as well", to_another_than_the_watcher),
