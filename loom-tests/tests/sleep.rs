@@ -264,7 +264,9 @@ fn deputy_is_of_another_attachment() {
         let _up = Producer::doomed(&ring);
         let mut watch = long_watch(&ring, watcher.owner());
         let parker = Parker::new(false);
-        [&same, &other].map(|sleeper| parker.lie_down(&ring, sleeper.owner()));
+        for sleeper in [&same, &other] {
+            parker.lie_down(&ring, sleeper.owner());
+        }
         let watches = |nap| nap == NAP || nap == DEPUTYS_NAP;
         let awake = watches(watch.nap(&ring));
         let same = watches(Watch::new(same.owner()).nap(&ring));
