@@ -136,7 +136,12 @@ fn claim_and_ack(scene: &Scene) {
 /// It claims and acknowledges, or pops, which is the same to the ring.
 #[test]
 fn killed_in_claim() {
-    explore_deaths(|| ring_with(Shape::cells(2), [&[1], &[2]]), claim_and_ack);
+    explore_deaths(
+        || ring_with(Shape::cells(2), [&[1], &[2]]),
+        |scene| {
+            claim_and_ack(scene);
+        },
+    );
 }
 
 /// The same, with places drawn.
@@ -152,16 +157,7 @@ fn killed_in_ticketed_claim() {
             ring
         },
         |scene| {
-            scene.there(&[1, 2]);
-            let mut consumer = Consumer::doomed(&scene.ring);
-            beside_a_taker(scene, move |scene| {
-                for _ in 0..2 {
-                    if let Some(claimed) = scene.claim(&mut consumer, 1) {
-                        scene.ack(&consumer, &claimed);
-                    }
-                }
-            });
-            scene.check(&[]);
+            claim_and_ack(scene);
         },
     );
 }
