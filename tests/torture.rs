@@ -110,12 +110,13 @@ impl Report {
 
 /// Who kills.
 struct Tormentor<'a> {
+    /// First: where this fails, they are killed before their files go.
+    workers: Vec<Worker>,
     round: Round,
     random: Random,
     dir: Dir,
     queue: Queue,
     ledger: Ledger,
-    workers: Vec<Worker>,
     /// Workers so far.
     born: u64,
     deaths: Deaths,
