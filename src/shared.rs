@@ -52,11 +52,15 @@ impl Shared {
     /// Takes a slot, those of the dead included.
     pub fn join(&self, binding: Binding) -> Result<Owner, AttachError> {
         let number = self.attachment.as_ref().map_or(1, Attachment::number);
-        let owner = participant::attach(&self.ring, number, binding)
-            .or_else(|| {
-                self.recover();
-                participant::attach(&self.ring, number, binding)
-            })
+        let attach = || participant::attach(&self.ring, number, binding);
+        let mut taken = attach();
+        // Others may die, and take what came free, between a recovery and the next look.
+        while taken.is_none() && self.recover().participants > 0 {
+            taken = attach();
+        }
+        // Or come free by somebody else's recovery.
+        let owner = taken
+            .or_else(attach)
             .ok_or(AttachError::TooManyParticipants { max: self.ring.participants() })?;
         let slot = self.ring.slot(owner);
         slot.describe(number, process::identity(), process::unix_nanos());

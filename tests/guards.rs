@@ -856,6 +856,31 @@ fn a_batch_of_a_killed_consumer_comes_back_without_what_was_acknowledged() {
     }
 }
 
+/// Whoever asks through the description that holds the lock is told that it is free (L2): other opens of this process, and one's own
+/// handles, are not taken for dead, and a dropped open is.
+#[test]
+fn l2_no_open_of_this_process_is_taken_for_dead() {
+    let _watchdog = watch("several opens of one process");
+    for claim in CLAIMS {
+        let dir = Dir::new();
+        let queues = [shared(&dir, claim), shared(&dir, claim), shared(&dir, claim)];
+        let mut producer = queues[0].producer().unwrap();
+        let mut consumer = queues[1].consumer().unwrap();
+        producer.push(b"held").unwrap();
+        let held = consumer.claim().unwrap();
+        let place = producer.reserve(10).unwrap();
+        for queue in &queues {
+            assert!(queue.unrecovered().is_nothing() && queue.recover().is_nothing());
+        }
+        drop(Queue::options().attach(dir.file("q")).unwrap());
+        assert!(queues[2].recover().is_nothing());
+        assert_eq!(place.position().get(), held.position().get() + 1);
+        place.commit();
+        held.ack();
+        assert_eq!(consumer.pop().unwrap(), [0; 10]);
+    }
+}
+
 /// A child has nothing of its parent's queue: its handles fail, and dropping them leaves the parent's alone.
 #[test]
 fn a_forked_child_has_no_part_in_the_queue() {
