@@ -124,8 +124,7 @@ mod action {
             && armed as u32 == 1
         {
             let signal = if armed >> 63 == 1 { libc::SIGSTOP } else { libc::SIGKILL };
-            // SAFETY: takes no pointers. Neither signal runs a handler.
-            unsafe { libc::raise(signal) };
+            crate::sys::process::raise(signal);
         }
     }
 }

@@ -5,7 +5,7 @@
 use crate::fault::{self, Step};
 use crate::file::layout::UNIT;
 use crate::ring::Ring;
-use crate::ring::words::Owner;
+use crate::ring::words::{Binding, Owner};
 use crate::sync::Ordering;
 use crate::sys::wait::{self, LightFence};
 use crate::watch::{self, Watch};
@@ -21,6 +21,15 @@ pub enum Side {
 }
 
 impl Side {
+    /// Where a participant sleeps, if it does.
+    fn of(ring: &Ring, owner: Owner) -> Option<Side> {
+        match ring.slot(owner).binding() {
+            Binding::Producer => Some(Side::Producers),
+            Binding::Consumer { entry, .. } => (usize::from(entry) < ring.entries()).then_some(Side::Consumers(entry)),
+            Binding::None => None,
+        }
+    }
+
     const fn bit(self) -> u64 {
         match self {
             Side::Producers => 1 << 63,
@@ -161,7 +170,7 @@ impl Parker {
             self.get_up(ring, owner, &watch);
             if futex.load(Ordering::Relaxed) == count {
                 self.look_after_all(ring);
-                if let Some(side) = watch.lacks_deputy(ring) {
+                if let Some(side) = watch.lacks_deputy(ring).and_then(|sleeper| Side::of(ring, sleeper)) {
                     self.wake(ring, side, 1);
                 }
             }

@@ -1,7 +1,6 @@
 //! Who looks after those who sleep: two of them do, a few milliseconds at a time, and nobody while nothing can happen that a wake does
 //! not tell. `docs/protocol.md`, section 9.
 
-use crate::park::Side;
 use crate::ring::Ring;
 use crate::ring::words::{Binding, Owner};
 use crate::sync::Ordering;
@@ -157,21 +156,14 @@ impl Watch {
         }
     }
 
-    /// Where somebody sleeps who could be the deputy that this watcher has not got.
-    pub fn lacks_deputy(&self, ring: &Ring) -> Option<Side> {
+    /// A sleeper that could be the deputy that this watcher has not got.
+    pub fn lacks_deputy(&self, ring: &Ring) -> Option<Owner> {
         let (role, _) = self.said?;
         if role != Role::Watcher || !Said::last(ring, Role::Deputy).is_late(wait::clock()) {
             return None;
         }
         let mine = ring.attachment(self.owner);
-        let (other, _) = ring.attached().find(|&(owner, theirs)| theirs != mine && ring.is_asleep(owner))?;
-        match ring.slot(other).binding() {
-            Binding::Consumer { entry, .. } if usize::from(entry) < ring.entries() => {
-                Some(Side::Consumers(entry))
-            }
-            Binding::Producer => Some(Side::Producers),
-            _ => None,
-        }
+        ring.attached().find(|&(owner, theirs)| theirs != mine && ring.is_asleep(owner)).map(|(owner, _)| owner)
     }
 
     /// Whether a sleeper whose nap ended by itself may sleep on without a look, since another dozes.

@@ -258,7 +258,7 @@ fn e9_producer_is_attended() {
 /// take the other role, which the watcher then misses.
 #[test]
 fn deputy_is_of_another_attachment() {
-    explore(["([true, false, true], Some(Consumers(0)), None)"], || {
+    explore(["([true, false, true], Some(Owner(2)), None)"], || {
         let ring = Shape::cells(2).ring();
         let (watcher, same, other) = (Consumer::join(&ring), Consumer::join(&ring), Consumer::doomed(&ring));
         let _up = Producer::doomed(&ring);

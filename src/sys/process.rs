@@ -84,6 +84,13 @@ impl Task {
     }
 }
 
+/// Sends this process a signal for which there can be no handler.
+#[cfg(feature = "fault")]
+pub fn raise(signal: i32) {
+    // SAFETY: takes no pointers, and runs nothing of the program's.
+    unsafe { libc::raise(signal) };
+}
+
 /// Nanoseconds since 1970.
 pub fn unix_nanos() -> u64 {
     SystemTime::now()
