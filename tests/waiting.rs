@@ -661,7 +661,8 @@ fn percent_asleep(claim: Claim, processes: usize, threads: usize, time: Duration
 #[test]
 fn blocked_consumers_use_next_to_nothing() {
     let _watchdog = watch("sleepers");
-    let time = Duration::from_secs(3);
+    let seconds = std::env::var("RINGFILE_ASLEEP_SECONDS").map_or(3, |seconds| seconds.parse().unwrap());
+    let time = Duration::from_secs(seconds);
     let cases = [
         ("4 threads", 1, 4, 1.0),
         ("4 processes", 4, 1, 1.0),

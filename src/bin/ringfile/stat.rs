@@ -1,6 +1,6 @@
 //! `ringfile stat`: where everything stands.
 
-use crate::failure::{Failure, look_at, print};
+use crate::failure::{Failure, attach, print};
 use crate::size::{bytes, counted, grouped};
 use clap::Args as ClapArgs;
 use ringfile::{Role, Stats};
@@ -24,7 +24,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let stats = look_at(&self.file)?.stats();
+        let stats = attach(&self.file)?.stats();
         print(&if self.json { as_json(&self.file, &stats) } else { as_text(&self.file, &stats) })
     }
 }
