@@ -162,7 +162,7 @@ impl Parker {
             let nap = if fenced { nap } else { nap.min(UNFENCED_NAP) };
             wait::sleep(futex, count, nap.min(left), self.shared);
             while futex.load(Ordering::Relaxed) == count
-                && watch.sleeps_on(ring)
+                && let Some(nap) = watch.sleeps_on(ring)
                 && let Some(left) = remaining()
             {
                 wait::sleep(futex, count, nap.min(left), self.shared);

@@ -102,8 +102,7 @@ impl Watch {
             return DEPUTYS_NAP;
         }
         self.said = None;
-        let nap = OTHERS_NAP * ring.sleepers();
-        if watcher.has(Said::DOZING) { nap.max(LONGEST_NAP) } else { nap.min(LONGEST_NAP) }
+        nap_beside(watcher, ring)
     }
 
     /// Takes a role in which `last` was said if it is late or `neglected`, or keeps it. `Some`: whether it had it before.
@@ -166,10 +165,12 @@ impl Watch {
         ring.attached().find(|&(owner, theirs)| theirs != mine && ring.is_asleep(owner)).map(|(owner, _)| owner)
     }
 
-    /// Whether a sleeper whose nap ended by itself may sleep on without a look, since another dozes.
-    pub fn sleeps_on(&self, ring: &Ring) -> bool {
+    /// How long a sleeper whose nap ended by itself may sleep on without a look, since another dozes.
+    pub fn sleeps_on(&self, ring: &Ring) -> Option<Duration> {
         let last = Said::last(ring, Role::Watcher);
-        last.has(Said::DOZING) && self.said != Some((Role::Watcher, last)) && !last.is_late(wait::clock())
+        let dozes =
+            last.has(Said::DOZING) && self.said != Some((Role::Watcher, last)) && !last.is_late(wait::clock());
+        dozes.then(|| nap_beside(last, ring))
     }
 
     /// Whether a sleeper that got up has ended the doze of somebody, who is to be woken.
@@ -187,6 +188,12 @@ impl Watch {
         };
         said.replace(ring, role, Said::NOTHING) && role == Role::Watcher && ring.sleepers() > 0
     }
+}
+
+/// The nap of those who have no role.
+fn nap_beside(watcher: Said, ring: &Ring) -> Duration {
+    let nap = OTHERS_NAP * ring.sleepers();
+    if watcher.has(Said::DOZING) { nap.max(LONGEST_NAP) } else { nap.min(LONGEST_NAP) }
 }
 
 /// The same as [`Watch::ends_doze`], for a participant that has just joined.
