@@ -7,7 +7,7 @@ use crate::ring::claim::{Claimed, Nothing, Popper};
 use crate::ring::pace::{Paced, Pacer};
 use crate::ring::words::{Binding, Kind};
 use crate::ring::{Ring, Span, participant, reclaim};
-use crate::shared::{Patrol, Shared, Stall};
+use crate::shared::{Patrol, Shared, Stall, unless_waiting};
 use crate::sys::wait;
 use std::cell::Cell;
 use std::fmt;
@@ -357,13 +357,7 @@ impl Consumer {
         mut attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
         answer: impl Fn(TryPopError) -> Option<E>,
     ) -> Option<Result<T, E>> {
-        match attempt(self) {
-            Ok(done) => Some(Ok(done)),
-            Err(error) => match answer(error) {
-                Some(error) => Some(Err(error)),
-                None => self.wait_long(deadline, attempt, answer),
-            },
-        }
+        unless_waiting(attempt(self), &answer).or_else(|| self.wait_long(deadline, attempt, answer))
     }
 
     #[cold]
@@ -375,16 +369,14 @@ impl Consumer {
     ) -> Option<Result<T, E>> {
         let shared = self.shared.clone();
         let (owner, entry) = (self.popper.owner(), self.popper.entry());
-        let look = || match attempt(self) {
-            Ok(done) => Some(Ok(done)),
-            Err(error) => {
-                if let TryPopError::Paced { until } = error {
-                    // Its turn comes by itself; nothing is held meanwhile, and nobody else of the group may go first.
-                    let until = deadline.map_or(until, |deadline| deadline.min(until));
-                    std::thread::sleep(until.saturating_duration_since(Instant::now()));
-                }
-                answer(error).map(Err)
+        let look = || {
+            let attempted = attempt(self);
+            if let Err(TryPopError::Paced { until }) = attempted {
+                // Its turn comes by itself; nothing is held meanwhile, and nobody else of the group may go first.
+                let until = deadline.map_or(until, |deadline| deadline.min(until));
+                std::thread::sleep(until.saturating_duration_since(Instant::now()));
             }
+            unless_waiting(attempted, &answer)
         };
         // Whoever learns that the queue is closed passes it on.
         let more = || shared.ring.group(entry.into()).next_is_unclaimed() || shared.ring.tail().closed;

@@ -6,7 +6,7 @@ use crate::position::{Position, Positions};
 use crate::ring::push::{NoRoom, Pusher, Reserved};
 use crate::ring::words::{Binding, Kind};
 use crate::ring::{Span, participant};
-use crate::shared::{Shared, Stall};
+use crate::shared::{Shared, Stall, unless_waiting};
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -245,13 +245,7 @@ impl Producer {
         mut attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,
         answer: impl Fn(TryPushError) -> Option<E>,
     ) -> Option<Result<T, E>> {
-        match attempt(self) {
-            Ok(done) => Some(Ok(done)),
-            Err(error) => match answer(error) {
-                Some(error) => Some(Err(error)),
-                None => self.wait_long(deadline, attempt, answer),
-            },
-        }
+        unless_waiting(attempt(self), &answer).or_else(|| self.wait_long(deadline, attempt, answer))
     }
 
     #[cold]
@@ -263,10 +257,7 @@ impl Producer {
     ) -> Option<Result<T, E>> {
         let shared = self.shared.clone();
         let owner = self.pusher.owner();
-        let look = || match attempt(self) {
-            Ok(done) => Some(Ok(done)),
-            Err(error) => answer(error).map(Err),
-        };
+        let look = || unless_waiting(attempt(self), &answer);
         let more = || shared.ring.has_free_cell();
         shared.wait_for(Side::Producers, owner, deadline, look, more)
     }

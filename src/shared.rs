@@ -132,6 +132,18 @@ impl Shared {
     }
 }
 
+/// What a call that waits says of an attempt: nothing where `answer` has none for its error, which is then waited for.
+#[inline]
+pub fn unless_waiting<T, E, F>(
+    attempted: Result<T, E>,
+    answer: impl Fn(E) -> Option<F>,
+) -> Option<Result<T, F>> {
+    match attempted {
+        Ok(done) => Some(Ok(done)),
+        Err(error) => answer(error).map(Err),
+    }
+}
+
 /// On one core nothing happens while we look.
 static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
 

@@ -12,7 +12,7 @@ mod oracle;
 #[path = "crash/scene.rs"]
 mod scene;
 
-use common::{Child, Dir, Doing, HANGS, Random, Watchdog, run_child, spawn};
+use common::{Child, Dir, Doing, HANGS, Random, Watchdog, number_from, run_child, spawn};
 use oracle::{Id, Interrupted, Oracle};
 use ringfile::fault::{Action, Step};
 use ringfile::{
@@ -43,11 +43,6 @@ fn child() {
 
 /// So long may the living be held up by a death, on a machine that is busy with something else.
 const LIVELY: Duration = Duration::from_secs(5);
-
-/// A number from the environment.
-fn count_from(name: &str, default: usize) -> usize {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
 
 /// The parent of one scene.
 struct Stage<'a> {
@@ -320,7 +315,7 @@ fn play_all(scenes: &[Scene], play: impl Fn(&Scene) + Sync) {
 
 #[test]
 fn killed_at_every_step() {
-    let at_least = count_from("RINGFILE_CRASHES", 2);
+    let at_least = number_from("RINGFILE_CRASHES", 2);
     let all: Vec<_> = Step::ALL.iter().flat_map(|&step| scenes(step, Action::Kill, at_least)).collect();
     let delays = Mutex::new(Vec::new());
     play_all(&all, |scene| {
@@ -353,7 +348,7 @@ fn pause(random: &mut Random) -> Duration {
 /// Nothing that a stopped child looks like is taken for a death.
 #[test]
 fn paused_at_every_step() {
-    let at_least = count_from("RINGFILE_PAUSES", 2);
+    let at_least = number_from("RINGFILE_PAUSES", 2);
     let all: Vec<_> = Step::ALL.iter().flat_map(|&step| scenes(step, Action::Stop, at_least)).collect();
     play_all(&all, |scene| {
         perform(scene, |stage, child| {

@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{Dir, Random, below_wrap, now_ns, run_child, say, spawn, wait_for_parent, watch};
+use common::{Dir, Random, below_wrap, now_ns, number_from, run_child, say, spawn, wait_for_parent, watch};
 use ringfile::{Claim, Consumer, PopTimeoutError, Producer, Queue, TryPopError, TryPushError};
 use std::fs;
 use std::path::Path;
@@ -464,7 +464,7 @@ impl History {
 }
 
 fn histories(claim: Claim) {
-    let ops = std::env::var("RINGFILE_HISTORY_OPS").map_or(100_000, |n| n.parse::<u64>().unwrap());
+    let ops = number_from("RINGFILE_HISTORY_OPS", 100_000_u64);
     // A push and a pop each, three rings, two ways to claim.
     let messages = ops / 12;
     for (cells, longest) in [(4, 96), (16, 90), (64, 400)] {

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{CLAIMS, Dir, Random, Watchdog, pattern, run_child, say, spawn, watch};
+use common::{CLAIMS, Dir, Random, Watchdog, number_from, pattern, run_child, say, spawn, watch};
 use ringfile::file::header::UncheckedHeader;
 use ringfile::file::layout::{Layout, PAGE, header};
 use ringfile::{Claim, OpenError, Queue, TryPopError};
@@ -737,7 +737,7 @@ fn ten_thousand_mutants_give_an_error_or_a_working_queue() {
         println!("opened: {}", child.hear());
         return child.finish();
     }
-    let count = std::env::var("RINGFILE_MUTANTS").map_or(10_000, |n| n.parse().unwrap());
+    let count = number_from("RINGFILE_MUTANTS", 10_000);
     // Another stretch of seeds each time; the message of a failure names the one.
     let first = common::now_ns() << 16;
     let chunks: Vec<(u64, u64)> =

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Dir, UNIT_WRAP, WRAPS, pattern};
+use common::{Dir, UNIT_WRAP, WRAPS, number_from, pattern};
 use proptest::prelude::*;
 use ringfile::{Claim, Consumer, Options, PopTimeoutError, Producer, Queue, TryPopError, TryPushError};
 use std::collections::VecDeque;
@@ -722,7 +722,7 @@ impl Run {
 }
 
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").map_or(1000, |n| n.parse().expect("a number of cases"))
+    number_from("PROPTEST_CASES", 1000)
 }
 
 proptest! {

@@ -14,7 +14,7 @@ mod round;
 #[path = "torture/worker.rs"]
 mod worker;
 
-use common::{Child, Dir, Doing, HANGS, Random, Watchdog, now_ns, run_child, spawn};
+use common::{Child, Dir, Doing, HANGS, Random, Watchdog, now_ns, number_from, run_child, spawn};
 use judge::Deaths;
 use ledger::{Ledger, MESSAGES, Side};
 use ringfile::Queue;
@@ -38,10 +38,6 @@ fn child() {
 
 /// Kills of a round: so many deaths a queue goes through.
 const KILLS: u64 = 25;
-
-fn number_from(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
 
 /// A worker, as its parent sees it.
 struct Worker {

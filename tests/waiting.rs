@@ -3,7 +3,7 @@
 mod common;
 
 use common::{CLAIMS, Child, Dir, below_wrap, process_cpu, run_child, say, spawn, thread_cpu, watch};
-use common::{until, wait_for_parent};
+use common::{number_from, until, wait_for_parent};
 use ringfile::{
     Claim, Consumer, PopError, PopTimeoutError, Producer, PushError, PushTimeoutError, Queue, TryPopError,
     TryPushError, Wait,
@@ -661,7 +661,7 @@ fn percent_asleep(claim: Claim, processes: usize, threads: usize, time: Duration
 #[test]
 fn blocked_consumers_use_next_to_nothing() {
     let _watchdog = watch("sleepers");
-    let seconds = std::env::var("RINGFILE_ASLEEP_SECONDS").map_or(3, |seconds| seconds.parse().unwrap());
+    let seconds = number_from("RINGFILE_ASLEEP_SECONDS", 3);
     let time = Duration::from_secs(seconds);
     let cases = [
         ("4 threads", 1, 4, 1.0),

@@ -9,6 +9,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -31,6 +32,11 @@ pub fn below_wrap(cells: u64, before: u64) -> Options {
     let mut options = Queue::options();
     options.messages(cells).born_at((cells << WRAPS[0]) - before, UNIT_WRAP - before);
     options
+}
+
+/// How much to do, if the environment says so.
+pub fn number_from<N: FromStr>(name: &str, default: N) -> N {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
 /// A directory of one test's own, gone when it ends. What killed runs left behind never gets in the way: no two have the same name.

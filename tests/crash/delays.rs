@@ -1,9 +1,10 @@
 //! How long the living wait for a death: from the kill to what they waited for.
 
+use crate::LIVELY;
 use crate::common::{
-    Dir, Doing, HANGS, Watchdog, now_ns, pattern, say, spawn, spawn_under, until_killed, wait_for_parent,
+    Dir, Doing, HANGS, Watchdog, now_ns, number_from, pattern, say, spawn, spawn_under, until_killed,
+    wait_for_parent,
 };
-use crate::{LIVELY, count_from};
 use ringfile::fault::{self, Action, Step};
 use ringfile::{Options, Producer, Queue};
 use std::os::unix::process::ExitStatusExt;
@@ -244,7 +245,7 @@ fn if_nobody_wakes_it() -> Option<Duration> {
 
 #[test]
 fn next_message_after_a_death() {
-    let deaths = count_from("RINGFILE_DEATHS", 20);
+    let deaths = number_from("RINGFILE_DEATHS", 20);
     let kinds: [(&str, Death); 6] = [
         ("a consumer blocked in pop", to_a_blocked_consumer),
         ("a consumer that polls", to_a_poller),
@@ -297,8 +298,8 @@ fn after_a_large_process(megabytes: usize) -> (Duration, Duration) {
 /// The kernel frees the locks of a process after its memory. That its tasks are exiting is known before.
 #[test]
 fn nobody_waits_until_memory_is_torn_down() {
-    let megabytes = count_from("RINGFILE_RESIDENT_MB", 512);
-    let mut times: Vec<_> = (0..count_from("RINGFILE_LARGE_DEATHS", 5))
+    let megabytes = number_from("RINGFILE_RESIDENT_MB", 512);
+    let mut times: Vec<_> = (0..number_from("RINGFILE_LARGE_DEATHS", 5))
         .map(|_| {
             let _watchdog = Watchdog::new(HANGS, "a large process");
             after_a_large_process(megabytes)
