@@ -1,13 +1,15 @@
 //! Consumers, and what they hold while they work on it.
 
-use crate::error::{AttachError, PopError, PopTimeoutError, TryPopError};
+use crate::error::{AttachError, Expired, PopError, PopTimeoutError, TryPopError};
 use crate::park::Side;
 use crate::position::Position;
+use crate::producer::Producer;
 use crate::ring::claim::{Claimed, Nothing, Popper};
+use crate::ring::letters::{self, Letters as _};
 use crate::ring::pace::{Paced, Pacer};
 use crate::ring::words::{Binding, Kind};
 use crate::ring::{Ring, Span, participant, reclaim};
-use crate::shared::{Patrol, Shared, Stall, unless_waiting};
+use crate::shared::{Letters, Patrol, Shared, Stall, unless_waiting};
 use crate::sys::wait;
 use std::cell::Cell;
 use std::fmt;
@@ -33,7 +35,7 @@ use std::time::{Duration, Instant};
 ///
 /// let job = consumer.claim()?;
 /// assert_eq!(job.deliveries(), 2);
-/// job.ack();
+/// job.ack()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -43,6 +45,8 @@ pub struct Consumer {
     pacer: Pacer,
     /// What is claimed and not let go of. Found by the next call if its guard was leaked.
     claimed: Option<Claimed>,
+    /// A producer of the ring of dead letters, from the first that it finds.
+    letters: Option<Producer>,
     stall: Stall,
     patrol: Patrol,
     /// One thread at a time.
@@ -60,6 +64,7 @@ impl Consumer {
             popper,
             pacer,
             claimed: None,
+            letters: None,
             stall: Stall::default(),
             patrol: Patrol::default(),
             not_sync: PhantomData,
@@ -117,17 +122,22 @@ impl Consumer {
     /// As [`pop_into`](Self::pop_into), if there is a message.
     #[inline]
     pub fn try_pop_into(&mut self, message: &mut Vec<u8>) -> Result<Position, TryPopError> {
-        message.clear();
-        let claimed = self.claim_cells(1)?;
-        let ring = &self.shared.ring;
-        let span = ring.message(claimed.first);
-        if let Ok(span) = span {
-            ring.region().read(span.offset, span.len, message);
-        }
-        self.finish(&claimed);
-        match span {
-            Ok(_) => Ok(Position(claimed.first)),
-            Err(damaged) => Err(TryPopError::Corrupt { position: damaged.position }),
+        loop {
+            message.clear();
+            let claimed = self.claim_cells(1)?;
+            let ring = &self.shared.ring;
+            let span = ring.message(claimed.first);
+            if let Ok(span) = span {
+                ring.region().read(span.offset, span.len, message);
+            }
+            if !self.finish(&claimed) {
+                // Its lease expired meanwhile: it is somebody else's.
+                continue;
+            }
+            return match span {
+                Ok(_) => Ok(Position(claimed.first)),
+                Err(damaged) => Err(TryPopError::Corrupt { position: damaged.position }),
+            };
         }
     }
 
@@ -159,7 +169,7 @@ impl Consumer {
     ///
     /// let mut batch = consumer.claim_batch(10)?;
     /// assert_eq!(batch.iter().collect::<Vec<_>>(), [b"a", b"b", b"c"]);
-    /// batch.ack_first(2); // "a" and "b" are finished
+    /// batch.ack_first(2)?; // "a" and "b" are finished
     /// drop(batch); // "c" comes again
     /// assert_eq!(consumer.pop()?, b"c");
     /// # Ok(())
@@ -186,9 +196,9 @@ impl Consumer {
         Ok(Batch { consumer: self })
     }
 
-    /// Shows up to `max` messages (at most 1,024) to `see`, without copying them, and finishes them; waits until there is one. Returns how many.
+    /// Shows up to `max` messages (at most 1,024) to `see`, without copying them, and finishes them; waits until there is one. Returns how many were finished.
     ///
-    /// If `see` panics, what it returned from is finished and the rest comes again.
+    /// If `see` panics, what it returned from is finished and the rest comes again. If a [lease](crate::Options::lease) expired meanwhile, all come again.
     pub fn drain(&mut self, max: usize, see: impl FnMut(&[u8])) -> Result<usize, PopError> {
         self.claim_batch(max).map(|batch| batch.drain(see))
     }
@@ -219,16 +229,51 @@ impl Consumer {
         if self.claimed.is_some() {
             self.release();
         }
-        let ring = &self.shared.ring;
-        let mut pace = Paced::new(ring, self.pacer, wait::nanos);
-        match self.popper.try_claim_paced(ring, max, &mut pace) {
-            Ok(claimed) => {
-                if self.patrol.is_due() {
-                    self.look_below(&claimed);
-                }
-                Ok(claimed)
+        loop {
+            let ring = &self.shared.ring;
+            let mut pace = Paced::new(ring, self.pacer, wait::nanos);
+            let claimed = match self.popper.try_claim_paced(ring, max, &mut pace) {
+                Ok(claimed) => claimed,
+                Err(nothing) => return Err(self.explain(nothing)),
+            };
+            if self.patrol.is_due() {
+                self.look_below(&claimed);
             }
-            Err(nothing) => Err(self.explain(nothing)),
+            if !self.popper.has_letter(&self.shared.ring, &claimed) || !self.set_aside(&claimed) {
+                return Ok(claimed);
+            }
+        }
+    }
+
+    /// Moves a message that was handed out too often to the dead letters, or leaves it where it is if there is no room. False: it cannot be read, which is to be
+    /// said of it as of any other.
+    #[cold]
+    fn set_aside(&mut self, claimed: &Claimed) -> bool {
+        let Ok(message) = self.shared.ring.message(claimed.first) else {
+            return false;
+        };
+        self.join_letters();
+        self.popper.set_aside(&self.shared.ring, claimed, message, &mut self.letters);
+        self.shared.parker.wake_after_ack(&self.shared.ring, self.popper.entry(), 0);
+        true
+    }
+
+    /// Takes a slot among the dead letters, if it has none yet and one is free.
+    fn join_letters(&mut self) {
+        if self.letters.is_none()
+            && let Letters::Kept(letters) = &self.shared.letters
+        {
+            self.letters = Producer::new(letters.clone()).ok();
+        }
+    }
+
+    /// Looks again at what could not be set aside, if there is room for the first by now.
+    fn retry_letters(&mut self) {
+        if let Some(message) = self.popper.stuck_letter(&self.shared.ring) {
+            self.join_letters();
+            if self.letters.has_room(message.len) {
+                self.popper.pass_letters(false);
+            }
         }
     }
 
@@ -238,6 +283,7 @@ impl Consumer {
         let group = self.shared.ring.group(self.popper.entry().into());
         if self.patrol.finds_stalled(claimed.first, || reclaim::advance(&group)) {
             self.shared.recover();
+            self.retry_letters();
         }
     }
 
@@ -246,6 +292,7 @@ impl Consumer {
         // A message may be held by the dead: a poller that never sleeps must find out too.
         if self.stall.is_due() && self.is_suspicious(nothing) {
             self.shared.recover();
+            self.retry_letters();
         }
         match nothing {
             Nothing::Empty => TryPopError::Empty,
@@ -307,16 +354,19 @@ impl Consumer {
         Ok(())
     }
 
+    /// Says whether it was still this consumer's to finish.
     #[inline]
-    fn finish(&self, claimed: &Claimed) {
-        self.popper.ack(&self.shared.ring, claimed);
+    fn finish(&self, claimed: &Claimed) -> bool {
+        let finished = self.popper.ack(&self.shared.ring, claimed);
         self.shared.parker.wake_after_ack(&self.shared.ring, self.popper.entry(), 0);
+        finished
     }
 
     /// Finishes what is held.
-    fn ack(&mut self) {
-        if let Some(claimed) = self.claimed.take() {
-            self.finish(&claimed);
+    fn ack(&mut self) -> Result<(), Expired> {
+        match self.claimed.take() {
+            Some(claimed) if !self.finish(&claimed) => Err(Expired),
+            _ => Ok(()),
         }
     }
 
@@ -432,9 +482,18 @@ impl Delivery<'_> {
         self.claimed().deliveries() as u32
     }
 
-    /// Finishes the message: it will not be delivered again.
-    pub fn ack(self) {
-        self.consumer.ack();
+    /// Where it comes from, if this is a queue of [dead letters](crate::Queue::dead_letters).
+    pub fn origin(&self) -> Option<Origin> {
+        let shared = &self.consumer.shared;
+        matches!(shared.letters, Letters::Itself).then(|| {
+            let letters::Origin { position, name } = shared.ring.origin(self.claimed().first);
+            Origin { position: Position(position), group: name.into() }
+        })
+    }
+
+    /// Finishes the message: it will not be delivered again. Fails only where the queue has a [lease](crate::Options::lease), if that had expired and the message was put back.
+    pub fn ack(self) -> Result<(), Expired> {
+        self.consumer.ack()
     }
 
     /// Puts the message back at once, as dropping it does.
@@ -464,6 +523,16 @@ impl fmt::Debug for Delivery<'_> {
             .field("len", &self.len())
             .finish()
     }
+}
+
+/// Where a dead letter comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Origin {
+    /// Its position in the queue that it was pushed to.
+    pub position: Position,
+    /// The number there of the group that set it aside; 0 is "default".
+    pub group: usize,
 }
 
 /// Messages that one consumer holds, side by side. What is not acknowledged when it is dropped is put back.
@@ -510,25 +579,26 @@ impl Batch<'_> {
         self.claimed().map_or(0, |claimed| claimed.deliveries() as u32)
     }
 
-    /// Finishes every message.
-    pub fn ack(self) {
-        self.consumer.ack();
+    /// Finishes every message. Fails only where the queue has a [lease](crate::Options::lease), if that had expired and they were put back.
+    pub fn ack(self) -> Result<(), Expired> {
+        self.consumer.ack()
     }
 
-    /// Finishes the first `count` messages and keeps holding the rest.
-    pub fn ack_first(&mut self, count: usize) {
+    /// Finishes the first `count` messages and keeps holding the rest. Fails as [`ack`](Self::ack) does; then none of these is finished.
+    pub fn ack_first(&mut self, count: usize) -> Result<(), Expired> {
         let ring = &self.consumer.shared.ring;
         let Some(claimed) = &mut self.consumer.claimed else {
-            return;
+            return Ok(());
         };
         let rest = claimed.positions().filter(|&at| ring.is_ready(at)).nth(count);
         match rest {
             None => self.consumer.ack(),
-            Some(_) if count == 0 => {}
+            Some(_) if count == 0 => Ok(()),
             Some(rest) => {
                 let cells = rest - claimed.first;
-                self.consumer.popper.ack_first(ring, claimed, cells);
+                let finished = self.consumer.popper.ack_first(ring, claimed, cells);
                 self.consumer.shared.parker.wake_after_ack(ring, self.consumer.popper.entry(), 0);
+                if finished { Ok(()) } else { Err(Expired) }
             }
         }
     }
@@ -539,9 +609,16 @@ impl Batch<'_> {
             batch: &'b mut Batch<'a>,
             count: usize,
         }
+        impl Seen<'_, '_> {
+            /// How many were finished.
+            fn ack(&mut self) -> usize {
+                let count = std::mem::take(&mut self.count);
+                self.batch.ack_first(count).map_or(0, |()| count)
+            }
+        }
         impl Drop for Seen<'_, '_> {
             fn drop(&mut self) {
-                self.batch.ack_first(self.count);
+                self.ack();
             }
         }
         let mut seen = Seen { batch: &mut self, count: 0 };
@@ -549,7 +626,7 @@ impl Batch<'_> {
             see(message);
             seen.count += 1;
         }
-        seen.count
+        seen.ack()
     }
 }
 

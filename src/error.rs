@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Instant;
 
 pub use crate::file::layout::Geometry;
@@ -44,6 +45,8 @@ pub enum OpenError {
     TooManyParticipants,
     /// This file system or processor cannot keep the promises.
     Unsupported(&'static str),
+    /// This file beside the queue's keeps the dead letters of another queue, or is something else; it was left as it is.
+    ForeignDeadLetters(PathBuf),
     /// The options contradict each other or exceed a limit.
     Options(&'static str),
     /// The operating system refused.
@@ -76,6 +79,11 @@ impl fmt::Display for OpenError {
                 write!(f, "every participant slot is taken: close some producers or consumers")
             }
             OpenError::Unsupported(what) => write!(f, "not supported: {what}"),
+            OpenError::ForeignDeadLetters(path) => write!(
+                f,
+                "{} does not keep the dead letters of this queue, but perhaps those of an earlier one: empty it or move it away",
+                path.display()
+            ),
             OpenError::Options(what) => write!(f, "{what}"),
             OpenError::Io(error) => write!(f, "{error}"),
         }
@@ -110,6 +118,20 @@ impl fmt::Display for Geometry {
     }
 }
 
+/// Why an acknowledgement came too late: the [lease](crate::Options::lease) of the claim had expired, and its messages were put back. Others finished them, or will.
+///
+/// Without a lease there is no such thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expired;
+
+impl fmt::Display for Expired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the lease had expired before the acknowledgement: the message is delivered again")
+    }
+}
+
+impl Error for Expired {}
+
 /// Declares an error enum with one message for each variant.
 macro_rules! errors {
     ($(
@@ -137,6 +159,12 @@ errors! {
         /// Every slot is taken by a living participant.
         TooManyParticipants { /** How many the file has room for. */ max: usize } =>
             "all {max} participant slots are taken: drop some producers or consumers, or create the file with more",
+    }
+
+    /// Why there is no queue of dead letters.
+    DeadLettersError {
+        /// Messages are delivered without end.
+        NoneAreKept => "this queue sets no messages aside: create it with max_deliveries",
     }
 
     /// Why a push that waits gave up.

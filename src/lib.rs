@@ -14,7 +14,7 @@
 //! let mut consumer = queue.consumer()?;
 //! let order = consumer.claim()?; // waits for one
 //! assert_eq!(&*order, b"two coffees");
-//! order.ack(); // dropped without this, it would come again
+//! order.ack()?; // dropped without this, it would come again
 //! # std::fs::remove_file(path)?;
 //! # Ok(())
 //! # }
@@ -29,7 +29,7 @@
 //! - With [`Claim::Ordered`] the queue is a linearizable FIFO, messages that come back aside. [`TryPopError::Empty`] means that everything pushed is
 //!   claimed; where the next message is still being written, the answer is [`TryPopError::Pending`].
 //! - What a killed process had reserved or claimed is settled by whoever waits for it, and only the kernel says that a process is dead: a paused
-//!   one keeps what it holds for as long as it likes.
+//!   one keeps what it holds for as long as it likes, unless the queue was made with a [lease](Options::lease).
 //!
 //! # Not guaranteed
 //!
@@ -56,6 +56,8 @@ compile_error!("the words of a ring are little-endian, and so must the machine b
 #[cfg(not(ringfile_loom))]
 mod consumer;
 #[cfg(not(ringfile_loom))]
+mod options;
+#[cfg(not(ringfile_loom))]
 mod position;
 #[cfg(not(ringfile_loom))]
 mod producer;
@@ -77,15 +79,17 @@ macro_rules! inside {
 inside!(fault, file, park, ring, sync, sys, watch);
 
 #[cfg(not(ringfile_loom))]
-pub use consumer::{Batch, Consumer, Delivery, Iter};
+pub use consumer::{Batch, Consumer, Delivery, Iter, Origin};
 #[cfg(not(ringfile_loom))]
 pub use error::*;
+#[cfg(not(ringfile_loom))]
+pub use options::{Claim, Options};
 #[cfg(not(ringfile_loom))]
 pub use position::{Position, Positions};
 #[cfg(not(ringfile_loom))]
 pub use producer::{Producer, Reservation};
 #[cfg(not(ringfile_loom))]
-pub use queue::{Claim, Options, Queue};
+pub use queue::Queue;
 #[cfg(not(ringfile_loom))]
 pub use shared::Wait;
 #[cfg(not(ringfile_loom))]

@@ -3,9 +3,10 @@
 use crate::error::{AttachError, PushError, PushTimeoutError, TryPushError};
 use crate::park::Side;
 use crate::position::{Position, Positions};
+use crate::ring::letters::{Letters, Origin};
 use crate::ring::push::{NoRoom, Pusher, Reserved};
 use crate::ring::words::{Binding, Kind};
-use crate::ring::{Span, participant};
+use crate::ring::{Ring, Span, participant};
 use crate::shared::{Shared, Stall, unless_waiting};
 use std::cell::Cell;
 use std::fmt;
@@ -260,6 +261,39 @@ impl Producer {
         let look = || unless_waiting(attempt(self), &answer);
         let more = || shared.ring.has_free_cell();
         shared.wait_for(Side::Producers, owner, deadline, look, more)
+    }
+}
+
+/// As a producer of the ring of dead letters.
+impl Letters for Producer {
+    fn has(&self, origin: Origin) -> bool {
+        self.shared.ring.has_letter(origin)
+    }
+
+    fn push(&mut self, origin: Origin, ring: &Ring, message: Span) -> bool {
+        let Ok(reserved) = self.reserve_cells(1, |_| message.len) else {
+            return false;
+        };
+        let letters = &self.shared.ring;
+        let span = reserved
+            .stage()
+            .message(letters, &reserved, message.len)
+            .expect("the length is the one that was reserved");
+        // By way of a copy: a peer that breaks the protocol may be writing what is read.
+        let mut bytes = Vec::new();
+        ring.region().read(message.offset, message.len, &mut bytes);
+        letters.region().write(span.offset, &bytes);
+        letters.set_origin(&reserved, origin);
+        self.publish(&reserved, Kind::Ready);
+        true
+    }
+
+    fn has_room(&mut self, len: usize) -> bool {
+        let has_room = self.pusher.has_room(&self.shared.ring, len);
+        if !has_room && self.stall.is_due() {
+            self.shared.recover();
+        }
+        has_room
     }
 }
 

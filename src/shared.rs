@@ -10,7 +10,7 @@ use crate::ring::{Ring, Slot, participant};
 use crate::sys::fork::Registration;
 use crate::sys::{process, wait};
 use crossbeam_utils::Backoff;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 /// How a call that waits does so before it sleeps.
@@ -36,17 +36,29 @@ pub struct Shared {
     pub parker: Parker,
     pub wait: Wait,
     attachment: Option<Attachment>,
+    /// Where dead letters go.
+    pub letters: Letters,
+}
+
+/// What a queue has to do with dead letters.
+pub enum Letters {
+    /// It sets none aside.
+    None,
+    /// It sets them aside there.
+    Kept(Arc<Shared>),
+    /// Its messages are those of another queue.
+    Itself,
 }
 
 impl Shared {
     /// `attachment`: none for a queue that lives in this process alone.
-    pub fn new(ring: Ring, attachment: Option<Attachment>, wait: Wait) -> Shared {
+    pub fn new(ring: Ring, attachment: Option<Attachment>, wait: Wait, letters: Letters) -> Shared {
         let parker = Parker::new(ring.region().is_shared());
         let closed = Tail { position: 0, unit: Unit::new(0), closed: true, owner: Owner::NOBODY }.pack().lo;
         let keep =
             |attachment: &Attachment| attachment.keep_from_children(ring.region(), (cursor::TAIL, closed));
         let kept = attachment.as_ref().map(keep);
-        Shared { _kept_from_children: kept, ring, parker, wait, attachment }
+        Shared { _kept_from_children: kept, ring, parker, wait, attachment, letters }
     }
 
     /// Takes a slot, those of the dead included.
@@ -70,7 +82,7 @@ impl Shared {
 
     /// Settles what the dead owe, and wakes everybody if there was anything.
     pub fn recover(&self) -> Settled {
-        let settled = recover::recover(&self.ring, self.is_dead());
+        let settled = recover::recover(&self.ring, wait::nanos(), self.is_dead());
         if !settled.is_nothing() {
             self.parker.wake_all(&self.ring);
         }
@@ -79,7 +91,15 @@ impl Shared {
 
     /// What the dead owe that nobody has settled yet.
     pub fn owed(&self) -> Settled {
-        recover::owed(&self.ring, self.is_dead())
+        recover::owed(&self.ring, wait::nanos(), self.is_dead())
+    }
+
+    /// What that is for the ring of dead letters, if there is one.
+    pub fn with_letters(&self, settle: fn(&Shared) -> Settled) -> Settled {
+        match &self.letters {
+            Letters::Kept(letters) => settle(letters),
+            Letters::None | Letters::Itself => Settled::default(),
+        }
     }
 
     /// What the kernel says of the attachments that slots name: their locks are free, or the process that took them is on its way out of the

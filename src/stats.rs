@@ -17,6 +17,12 @@ pub struct Stats {
     pub max_message_len: usize,
     /// Whether the queue was closed.
     pub closed: bool,
+    /// After so many deliveries a message is set aside; 0: never.
+    pub max_deliveries: u32,
+    /// How many messages were set aside and are still among the [dead letters](crate::Queue::dead_letters).
+    pub dead_letters: usize,
+    /// How long a claim is its consumer's alone; zero: for ever.
+    pub lease: Duration,
     /// The position that the next push will get.
     pub tail: u64,
     /// Everything below is published: a lower bound.
@@ -41,6 +47,8 @@ pub struct GroupStats {
     pub len: usize,
     /// Everything below is finished.
     pub frontier: u64,
+    /// Of its messages, those that should be among the [dead letters](crate::Queue::dead_letters), where there was no room for them.
+    pub stuck: usize,
 }
 
 /// What killed processes owed.
@@ -53,12 +61,14 @@ pub struct Recovery {
     pub voided: u64,
     /// Messages that were claimed and not acknowledged; they are delivered again.
     pub put_back: u64,
+    /// Messages that living consumers had claimed for longer than their [lease](crate::Options::lease); they are delivered again.
+    pub expired: u64,
 }
 
 impl Recovery {
     pub(crate) fn of(settled: Settled) -> Recovery {
-        let Settled { participants, voided, put_back } = settled;
-        Recovery { participants, voided, put_back }
+        let Settled { participants, voided, put_back, expired } = settled;
+        Recovery { participants, voided, put_back, expired }
     }
 
     /// Whether there was nothing to settle.
@@ -94,14 +104,14 @@ pub enum Role {
 }
 
 impl Stats {
-    pub(crate) fn of(ring: &Ring) -> Stats {
+    pub(crate) fn of(ring: &Ring, letters: Option<&Ring>) -> Stats {
         let geometry = ring.layout().geometry;
         let groups = (0..ring.entries())
             .filter(|&entry| ring.is_group(entry))
-            .map(|entry| GroupStats {
-                name: "default".to_owned(),
-                len: backlog(ring, entry),
-                frontier: ring.group(entry).frontier().position,
+            .map(|entry| {
+                let Backlog { open, stuck } = Backlog::of(ring, entry);
+                let frontier = ring.group(entry).frontier().position;
+                GroupStats { name: "default".to_owned(), len: open, frontier, stuck }
             })
             .collect();
         let participants = (0..ring.participants())
@@ -128,6 +138,9 @@ impl Stats {
             cells: geometry.cells,
             max_message_len: ring.max_len(),
             closed: tail.closed,
+            max_deliveries: ring.policy().max_deliveries as u32,
+            dead_letters: letters.map_or(0, |letters| Backlog::of(letters, 0).open),
+            lease: Duration::from_nanos(ring.policy().lease),
             tail: tail.position,
             committed: ring.committed().max(reap.position),
             reaped: reap.position,
@@ -138,27 +151,36 @@ impl Stats {
     }
 }
 
-/// How many messages a group has not finished.
-pub(crate) fn backlog(ring: &Ring, entry: usize) -> usize {
-    let group = ring.group(entry);
-    reclaim::advance_to_end(&group);
-    let frontier = group.frontier();
-    let tail = ring.tail().position;
-    // A file at rest may hold anything; a ring never holds more than its cells.
-    let end = tail.min(frontier.position.saturating_add(ring.cells()));
-    let ready = |at: u64| ring.published(at).is_some_and(|p| p.kind() == Kind::Ready);
-    let mut at = frontier.position;
-    let mut open = 0;
-    while at < end {
-        let claim = group.claim_at(at, frontier.tenancy);
-        let cells = claim.map_or(1, Claim::cells);
-        let done = claim.is_some_and(|c| matches!(c.state(), State::Done | State::Dead));
-        if !done {
-            open += (at..at.saturating_add(cells).min(end)).filter(|&at| ready(at)).count();
+/// The messages that a group has not finished.
+pub(crate) struct Backlog {
+    pub open: usize,
+    /// Of these, dead letters for which there was no room.
+    stuck: usize,
+}
+
+impl Backlog {
+    pub fn of(ring: &Ring, entry: usize) -> Backlog {
+        let group = ring.group(entry);
+        reclaim::advance_to_end(&group);
+        let frontier = group.frontier();
+        let tail = ring.tail().position;
+        // A file at rest may hold anything; a ring never holds more than its cells.
+        let end = tail.min(frontier.position.saturating_add(ring.cells()));
+        let ready = |at: u64| ring.published(at).is_some_and(|p| p.kind() == Kind::Ready);
+        let mut at = frontier.position;
+        let mut backlog = Backlog { open: 0, stuck: 0 };
+        while at < end {
+            let claim = group.claim_at(at, frontier.tenancy);
+            let cells = claim.map_or(1, Claim::cells);
+            let done = claim.is_some_and(|c| matches!(c.state(), State::Done | State::Dead));
+            if !done {
+                backlog.open += (at..at.saturating_add(cells).min(end)).filter(|&at| ready(at)).count();
+                backlog.stuck += usize::from(claim.is_some_and(|claim| ring.is_stuck_letter(claim)));
+            }
+            at = at.saturating_add(cells);
         }
-        at = at.saturating_add(cells);
+        backlog
     }
-    open
 }
 
 /// What a look at the whole file has shown.

@@ -147,12 +147,12 @@ impl Watch {
             alone &= theirs == mine;
             all_asleep &= asleep;
         }
-        if alone {
-            Some(Said::ALONE)
-        } else {
-            // A sleeper may have been killed after it was woken for a message that is still there.
-            (all_asleep && ring.is_drained()).then_some(Said::ALL_ASLEEP)
+        if alone && !ring.is_leased() {
+            return Some(Said::ALONE);
         }
+        // A sleeper may have been killed after it was woken for a message that is still there; and a lease may expire.
+        let flag = if alone { Said::ALONE } else { Said::ALL_ASLEEP };
+        ((alone || all_asleep) && ring.is_drained()).then_some(flag)
     }
 
     /// A sleeper that could be the deputy that this watcher has not got.

@@ -277,6 +277,29 @@ fn create_makes_what_was_asked_for_and_replaces_nothing() {
 }
 
 #[test]
+fn what_nobody_finishes_is_set_aside_and_can_be_pushed_again() {
+    let bench = Bench::new("letters");
+    let asked = ["--capacity", "8K", "--max-deliveries", "1", "--lease", "60", "--rate", "100000"];
+    bench.ok("create", "ring", &asked, b"");
+    let stat = bench.stat("ring");
+    assert_eq!((&stat["max_deliveries"], &stat["lease_ms"]), (&Value::from(1), &Value::from(60_000)));
+    bench.ok("push", "ring", &[], b"poison\ngood\n");
+    // A program that gives up on the first.
+    let queue = ringfile::Queue::open(bench.path("ring")).unwrap();
+    assert_eq!(queue.rate(), 100_000.0);
+    drop(queue.consumer().unwrap().claim().unwrap());
+    drop(queue);
+
+    assert_eq!(bench.ok("pop", "ring", &[], b""), b"good\n");
+    assert_eq!(bench.stat("ring")["dead_letters"], 1);
+    let letters = bench.ok("pop", "ring.dead", &[], b"");
+    assert_eq!(letters, b"poison\n");
+    bench.ok("push", "ring", &[], &letters);
+    assert_eq!(bench.ok("pop", "ring", &[], b""), b"poison\n");
+    bench.ok("verify", "ring.dead", &[], b"");
+}
+
+#[test]
 fn push_makes_a_ring_of_its_capacity() {
     let bench = Bench::new("push-creates");
     bench.ok("push", "ring", &["--capacity", "16K"], b"a\n");

@@ -16,10 +16,11 @@ use common::{Child, Dir, Doing, HANGS, Random, Watchdog, number_from, run_child,
 use oracle::{Id, Interrupted, Oracle};
 use ringfile::fault::{Action, Step};
 use ringfile::{
-    AttachError, Claim, Consumer, PopError, PopTimeoutError, Producer, PushError, Queue, TryPopError,
-    TryPushError,
+    AttachError, Claim, Consumer, PopError, PopTimeoutError, Position, Producer, PushError, Queue,
+    TryPopError, TryPushError,
 };
 use scene::{Ids, PARENT, PARTICIPANTS, Peer, Play, REACHED, Scene, scenes};
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,8 @@ struct Stage<'a> {
     consumer: Option<Consumer>,
     peer: Peer,
     oracle: Oracle,
+    /// Where the dead letters came from that it has taken.
+    letters: BTreeSet<Position>,
     ids: Ids,
     random: Random,
 }
@@ -66,7 +69,7 @@ impl<'a> Stage<'a> {
         let (ids, random) = (Ids::of(PARENT, scene.cells), Random(!scene.seed));
         let oracle = Oracle::default();
         let (peer, consumer) = (scene.peer, Some(consumer));
-        Stage { scene, dir, queue, producer, consumer, peer, oracle, ids, random }
+        Stage { scene, dir, queue, producer, consumer, peer, oracle, letters: BTreeSet::new(), ids, random }
     }
 
     fn journal(&self, whose: &str) -> PathBuf {
@@ -93,8 +96,27 @@ impl<'a> Stage<'a> {
             })?,
         };
         self.oracle.delivered(Id::of_message(&delivery), delivery.deliveries());
-        delivery.ack();
+        delivery.ack().unwrap();
         Ok(())
+    }
+
+    /// Takes the dead letters that are there, if there are to be any.
+    fn take_letters(&mut self) {
+        let Ok(letters) = self.queue.dead_letters() else {
+            return;
+        };
+        let mut consumer = letters.consumer().expect("there is a slot");
+        while let Ok(delivery) = consumer.try_claim() {
+            let origin = delivery.origin().expect("it was set aside");
+            if self.letters.insert(origin.position) {
+                // It was handed out once, and then to whoever set it aside.
+                self.oracle.delivered(Id::of_message(&delivery), 2);
+            } else {
+                // The first copy was finished, and its cell used again, before anybody looked for it.
+                assert_eq!((self.scene.step, self.scene.action), (Step::LetterCopied, Action::Kill));
+            }
+            delivery.ack().unwrap();
+        }
     }
 
     /// Four messages, and a child that is killed with claims of them.
@@ -124,6 +146,10 @@ impl<'a> Stage<'a> {
             }
             Peer::Feeds => {
                 did |= self.try_push();
+                // Seldom, so that there is no room for some.
+                if self.random.below(16) == 0 {
+                    self.take_letters();
+                }
                 did |= self.random.below(4) == 0 && self.try_claim(now).is_ok();
             }
             Peer::DrainsSlowly => {
@@ -150,6 +176,7 @@ impl<'a> Stage<'a> {
                 did = true;
                 let _ = self.producer.is_some() && self.try_push();
                 let _ = self.try_claim(now);
+                self.take_letters();
             }
         }
         if !did {
@@ -171,6 +198,7 @@ impl<'a> Stage<'a> {
         let start = Instant::now();
         let wait = Duration::from_millis(20 * self.random.below(2));
         loop {
+            self.take_letters();
             match self.try_claim(wait) {
                 Ok(()) => {}
                 Err(TryPopError::Closed) => break,
@@ -206,8 +234,10 @@ impl<'a> Stage<'a> {
             assert_eq!(came, ids);
         });
         assert!(queue.is_empty());
-        let verified = queue.verify();
-        assert!(verified.is_sound(), "{verified:?}");
+        for queue in [Some(queue.clone()), queue.dead_letters().ok()].into_iter().flatten() {
+            let verified = queue.verify();
+            assert!(verified.is_sound() && queue.is_empty(), "{verified:?}");
+        }
     }
 
     /// As many handles as ever, and no more.
@@ -242,6 +272,7 @@ impl<'a> Stage<'a> {
             drop(Queue::open(self.dir.file("q")).expect("the queue opens"));
         }
         let took = self.drain();
+        self.take_letters();
         self.queue.reopen();
         self.oracle.read(&self.journal("journal"));
         self.judge(killed);
@@ -299,7 +330,7 @@ fn perform(scene: &Scene, then: impl FnOnce(&mut Stage<'_>, &mut Child)) -> Dura
 fn play_all(scenes: &[Scene], play: impl Fn(&Scene) + Sync) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..number_from("RINGFILE_SIDE_BY_SIDE", 4) {
             scope.spawn(|| {
                 while let Some(scene) = scenes.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if let Err(cause) = catch_unwind(AssertUnwindSafe(|| play(scene))) {

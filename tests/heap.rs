@@ -67,13 +67,13 @@ fn lent_bytes_and_batches() {
 
             let delivery = consumer.claim().unwrap();
             assert_eq!(&delivery[..], [i; 150]);
-            delivery.ack();
+            delivery.ack().unwrap();
             let mut batch = consumer.claim_batch(2).unwrap();
             if claim == Claim::Ordered {
-                batch.ack_first(1);
+                batch.ack_first(1).unwrap();
                 assert_eq!(batch.iter().collect::<Vec<_>>(), [[i + 1]]);
             }
-            batch.ack();
+            batch.ack().unwrap();
             while consumer.try_pop().is_ok() {}
             assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
         }

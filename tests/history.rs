@@ -189,7 +189,7 @@ fn consume(consumer: &mut Consumer, id: u64, longest: u64) -> Vec<Op> {
                 Ok(delivery) => {
                     let mut op = popped(start, now_ns(), delivery.position().get(), &delivery);
                     assert_eq!(delivery.deliveries(), 1);
-                    delivery.ack();
+                    delivery.ack().unwrap();
                     op.done = now_ns();
                     ops.push(op);
                 }
@@ -203,8 +203,8 @@ fn consume(consumer: &mut Consumer, id: u64, longest: u64) -> Vec<Op> {
                     for (position, message) in batch.messages() {
                         ops.push(popped(start, end, position.get(), message));
                     }
-                    batch.ack_first(random.below(3) as usize);
-                    batch.ack();
+                    batch.ack_first(random.below(3) as usize).unwrap();
+                    batch.ack().unwrap();
                     let done = now_ns();
                     ops[first..].iter_mut().for_each(|op| op.done = done);
                 }

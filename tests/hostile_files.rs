@@ -670,13 +670,13 @@ fn exercise(path: &Path, bytes: &[u8], seed: u64) -> bool {
                     let _ = (delivery.position(), delivery.deliveries());
                     let _ = delivery.iter().map(|&byte| u64::from(byte)).sum::<u64>();
                     if random.below(2) == 0 {
-                        delivery.ack();
+                        delivery.ack().unwrap();
                     }
                 }
                 if let Ok(mut batch) = consumer.try_claim_batch(random.below(20) as usize + 1) {
                     let _ = batch.iter().flatten().map(|&byte| u64::from(byte)).sum::<u64>();
                     let count = batch.len() as u64;
-                    batch.ack_first(random.below(count + 1) as usize);
+                    batch.ack_first(random.below(count + 1) as usize).unwrap();
                 }
                 let _ = consumer.try_drain(2, |message| assert!(message.len() <= room));
             }

@@ -460,7 +460,7 @@ impl Run {
         let acked = match ack_first {
             Some(count) => {
                 let count = count.min(held.len());
-                batch.ack_first(count);
+                batch.ack_first(count).unwrap();
                 let rest: Vec<Vec<u8>> = batch.iter().map(<[u8]>::to_vec).collect();
                 let expected: Vec<Vec<u8>> = held[count..].iter().map(|(_, m)| m.clone()).collect();
                 prop_assert_eq!(rest, expected);
@@ -473,7 +473,7 @@ impl Run {
                 count
             }
             None => {
-                batch.ack();
+                batch.ack().unwrap();
                 held.len()
             }
         };
@@ -611,7 +611,7 @@ impl Run {
                     (_, Ok(delivery)) if self.model.may_deliver(delivery.position().get()) => {
                         let (at, expected, _) = self.model.claim(delivery.position().get());
                         prop_assert_eq!(&*delivery, expected);
-                        delivery.ack();
+                        delivery.ack().unwrap();
                         self.model.finish(at);
                     }
                     (Err(TryPopError::Closed), Err(PopTimeoutError::Closed)) => {}
@@ -630,7 +630,7 @@ impl Run {
                         prop_assert_eq!(&*delivery, &*bytes);
                         match op {
                             Op::Claim(true) => {
-                                delivery.ack();
+                                delivery.ack().unwrap();
                                 self.model.finish(at);
                             }
                             Op::Claim(false) => delivery.release(),

@@ -95,8 +95,8 @@ fn a_paced_poller_is_told_when_and_a_paced_time_out_ends() {
 fn every_rate_is_kept_by_the_clock() {
     use ringfile::file::layout::{Geometry, Layout};
     use ringfile::file::region::Region;
-    use ringfile::ring::Ring;
     use ringfile::ring::pace::{Pace, Paced};
+    use ringfile::ring::{Policy, Ring};
     use std::cell::Cell;
 
     let geometry = Geometry { data_bytes: 128, cells: 2, cell_size: 64, groups: 1, participants: 1 };
@@ -104,8 +104,8 @@ fn every_rate_is_kept_by_the_clock() {
     for rate in [1.0, 3.0, 7.0, 30.0, 333.0, 700.0, 1e3, 1e4, 1e5, 7e5, 1e6, 3e6] {
         for burst in [1, 2, 10, 1000] {
             for batch in [1, 3, 64] {
-                let ring = Ring::new(Region::heap(layout.file_len).unwrap(), layout);
-                ring.format(0, 0, false);
+                let mut ring = Ring::new(Region::heap(layout.file_len).unwrap(), layout);
+                ring.format(0, 0, false, Policy::default());
                 ring.set_rate(0, rate, burst);
                 let start = 1_000_000_000_000;
                 let seconds = (1e4 / rate).clamp(0.02, 10.0);
@@ -138,8 +138,8 @@ fn every_rate_is_kept_by_the_clock() {
         }
     }
     for rate in [f64::NAN, -1.0, f64::INFINITY, 1e-300] {
-        let ring = Ring::new(Region::heap(layout.file_len).unwrap(), layout);
-        ring.format(0, 0, false);
+        let mut ring = Ring::new(Region::heap(layout.file_len).unwrap(), layout);
+        ring.format(0, 0, false, Policy::default());
         ring.set_rate(0, rate, u64::MAX);
         let _ = Paced::new(&ring, ring.group(0).pacer(), || u64::MAX).take(u64::MAX);
         let _ = Paced::new(&ring, ring.group(0).pacer(), || 0).take(1);

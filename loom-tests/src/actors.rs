@@ -1,12 +1,14 @@
 //! Participants, composed of the protocol's parts as `src/producer.rs` and `src/consumer.rs` compose them.
 
-use crate::{DEAD, LIVING};
+use crate::{DEAD, LEASE, LIVING};
 use ringfile::park::{Parker, Side};
 use ringfile::ring::claim::{Claimed, Nothing, Popper};
+use ringfile::ring::letters::{Letters, Origin};
+use ringfile::ring::pace::Paced;
 use ringfile::ring::push::{NoRoom, Pusher, Reserved};
 use ringfile::ring::recover::{self, Settled};
 use ringfile::ring::words::{Binding, Kind, Owner};
-use ringfile::ring::{Ring, participant};
+use ringfile::ring::{Ring, Span, participant};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +82,28 @@ impl Producer {
     }
 }
 
+/// In a ring of letters.
+impl Letters for Producer {
+    fn has(&self, origin: Origin) -> bool {
+        self.ring.has_letter(origin)
+    }
+
+    fn push(&mut self, origin: Origin, ring: &Ring, message: Span) -> bool {
+        let mut bytes = Vec::new();
+        ring.region().read(message.offset, message.len, &mut bytes);
+        let Ok(reserved) = self.reserve(&[&bytes]) else {
+            return false;
+        };
+        self.ring.set_origin(&reserved, origin);
+        self.publish(&reserved, Kind::Ready);
+        true
+    }
+
+    fn has_room(&mut self, len: usize) -> bool {
+        self.pusher.has_room(&self.ring, len)
+    }
+}
+
 /// A consumer that wakes nobody.
 pub struct Consumer {
     ring: Arc<Ring>,
@@ -120,6 +144,12 @@ impl Consumer {
         self.popper.try_claim(&self.ring, max)
     }
 
+    /// Claims one message at a time other than 0, from which on its lease counts.
+    pub fn try_claim_at(&mut self, now: u64) -> Result<Claimed, Nothing> {
+        let mut pace = Paced::new(&self.ring, self.ring.group(0).pacer(), || now);
+        self.popper.try_claim_paced(&self.ring, 1, &mut pace)
+    }
+
     /// Claims what is there in any case.
     pub fn claim(&mut self, max: usize) -> Claimed {
         self.try_claim(max).expect("something to claim")
@@ -145,12 +175,13 @@ impl Consumer {
         bytes[0]
     }
 
-    pub fn ack(&self, claimed: &Claimed) {
-        self.popper.ack(&self.ring, claimed);
+    /// Says whether it was still its own.
+    pub fn ack(&self, claimed: &Claimed) -> bool {
+        self.popper.ack(&self.ring, claimed)
     }
 
-    pub fn ack_first(&self, claimed: &mut Claimed, cells: u64) {
-        self.popper.ack_first(&self.ring, claimed, cells);
+    pub fn ack_first(&self, claimed: &mut Claimed, cells: u64) -> bool {
+        self.popper.ack_first(&self.ring, claimed, cells)
     }
 
     pub fn release(&self, claimed: Claimed) {
@@ -162,12 +193,34 @@ impl Consumer {
         claimed
     }
 
-    /// Claims up to `max` messages, reads and finishes them.
+    /// Claims up to `max` messages, reads and finishes them. None if they were taken back meanwhile.
     pub fn try_take(&mut self, max: usize) -> Result<Vec<u8>, Nothing> {
         let claimed = self.try_claim(max)?;
         let messages = self.read(&claimed);
-        self.ack(&claimed);
-        Ok(messages)
+        Ok(if self.ack(&claimed) { messages } else { Vec::new() })
+    }
+
+    /// Pops what is no letter; sets letters aside on the way.
+    pub fn try_pop_but_letters(&mut self, letters: &mut Producer) -> Result<u8, Nothing> {
+        loop {
+            let claimed = self.try_claim(1)?;
+            if !self.popper.has_letter(&self.ring, &claimed) {
+                let message = self.read(&claimed)[0];
+                self.ack(&claimed);
+                return Ok(message);
+            }
+            let message = self.ring.message(claimed.first).expect("the cell of a claimed message is sound");
+            self.popper.set_aside(&self.ring, &claimed, message, letters);
+        }
+    }
+
+    /// Looks again at letters for which there was no room, if there is by now.
+    pub fn retry_letters(&mut self, letters: &mut Producer) {
+        if let Some(message) = self.popper.stuck_letter(&self.ring)
+            && letters.has_room(message.len)
+        {
+            self.popper.pass_letters(false);
+        }
     }
 
     pub fn try_pop(&mut self) -> Result<u8, Nothing> {
@@ -243,7 +296,7 @@ impl Sleeper<Consumer> {
             Err(nothing) => Some(Err(nothing)),
             Ok(claimed) => {
                 let message = actor.read(&claimed)[0];
-                actor.ack(&claimed);
+                assert!(actor.ack(&claimed));
                 parker.wake_after_ack(&ring, 0, 0);
                 Some(Ok(message))
             }
@@ -267,7 +320,12 @@ impl Sleeper<Consumer> {
 
 /// Settles what the dead owe.
 pub fn recover_the_dead(ring: &Ring) -> Settled {
-    recover::recover(ring, |_, attachment| attachment == DEAD)
+    recover::recover(ring, 0, |_, attachment| attachment == DEAD)
+}
+
+/// Takes back what was claimed a lease ago.
+pub fn expire(ring: &Ring) -> u64 {
+    recover::recover(ring, LEASE, |_, _| false).expired
 }
 
 /// What is left in the ring when all actors are done, in the order in which a newcomer gets it, once the dead

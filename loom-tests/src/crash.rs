@@ -68,7 +68,12 @@ impl Scene {
 
     /// Settles what the dead owe of whose death the kernel knows.
     pub fn recover(&self) -> Settled {
-        recover(&self.ring, |_, number| number == LONG_DEAD || number == DEAD && self.gone.load(Acquire))
+        self.recover_in(&self.ring)
+    }
+
+    /// The same in another ring.
+    pub fn recover_in(&self, ring: &Ring) -> Settled {
+        recover(ring, 0, |_, number| number == LONG_DEAD || number == DEAD && self.gone.load(Acquire))
     }
 
     /// Notes what was pushed before.
@@ -122,16 +127,41 @@ impl Scene {
         for _ in 0..tries {
             if let Ok(claimed) = consumer.try_claim(1) {
                 let message = consumer.read(&claimed)[0];
-                self.ledger().taken.push((message, claimed.deliveries()));
-                consumer.ack(&claimed);
+                // Else it was taken back, and is somebody else's.
+                if consumer.ack(&claimed) {
+                    self.ledger().taken.push((message, claimed.deliveries()));
+                }
             }
         }
+    }
+
+    /// The same for one who sets letters aside on the way.
+    pub fn take_but_letters(&self, consumer: &mut Consumer, letters: &mut Producer, tries: usize) {
+        for _ in 0..tries {
+            if let Ok(message) = consumer.try_pop_but_letters(letters) {
+                self.ledger().taken.push((message, 1));
+            }
+        }
+    }
+
+    /// One of the living takes the letters that are there.
+    pub fn take_letters(&self, letters: &Arc<Ring>) {
+        let messages = Consumer::join(letters).pops(letters.cells() as usize);
+        self.ledger().taken.extend(messages.iter().map(|message| (*message, 2)));
     }
 
     /// One of the living takes one, however long it must sleep for it.
     pub fn take_sleeping(&self, consumer: &mut Sleeper<Consumer>) {
         if let Ok(message) = consumer.pop() {
             self.ledger().taken.push((message, 1));
+        }
+    }
+
+    /// The victim pops what is no letter, one of these.
+    pub fn pop_but_letters(&self, consumer: &mut Consumer, letters: &mut Producer, any: &[u8]) {
+        self.ledger().acking.extend(any);
+        if let Ok(message) = consumer.try_pop_but_letters(letters) {
+            self.ledger().acked.push(message);
         }
     }
 

@@ -21,6 +21,15 @@ const PIN: &str = "RINGFILE_PIN";
 ///
 /// `LOOM_MAX_PREEMPTIONS` explores more, and then nothing is pinned.
 pub fn explore<O: Debug, const N: usize>(expected: [&str; N], model: impl Fn() -> O + Send + Sync + 'static) {
+    explore_deeper(expected, [], model);
+}
+
+/// The same for a model that has other outcomes as well when it is explored with more than two preemptions.
+pub fn explore_deeper<O: Debug, const N: usize, const M: usize>(
+    expected: [&str; N],
+    deeper: [&str; M],
+    model: impl Fn() -> O + Send + Sync + 'static,
+) {
     let name = name_of(&model);
     let executions = Arc::new(AtomicUsize::new(0));
     let outcomes = Arc::new(Mutex::new(BTreeMap::new()));
@@ -35,7 +44,9 @@ pub fn explore<O: Debug, const N: usize>(expected: [&str; N], model: impl Fn() -
 
     let executions = executions.load(Ordering::Relaxed);
     println!("model {name}: {executions} executions");
-    compare(&name, expected.into(), &outcomes.lock().unwrap());
+    let is_deeper = bounded().preemption_bound > Some(PREEMPTIONS);
+    let expected = expected.into_iter().chain(deeper.into_iter().filter(|_| is_deeper)).collect();
+    compare(&name, expected, &outcomes.lock().unwrap());
     pin(&name, executions);
 }
 

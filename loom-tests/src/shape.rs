@@ -2,7 +2,7 @@
 
 use ringfile::file::layout::{Geometry, Layout, UNIT};
 use ringfile::file::region::Region;
-use ringfile::ring::Ring;
+use ringfile::ring::{Policy, Ring};
 use std::sync::Arc;
 
 /// What a ring looks like and where its life begins.
@@ -12,9 +12,13 @@ pub struct Shape {
     units: u64,
     participants: u32,
     ticketed: bool,
+    policy: Policy,
     position: u64,
     unit: u64,
 }
+
+/// How long a lease is, by the clocks of models: numbers.
+pub const LEASE: u64 = 10;
 
 impl Shape {
     /// A ring of so many cells whose first messages cross what wraps: the claim tag (40 bits) before the
@@ -26,6 +30,7 @@ impl Shape {
             units: 2,
             participants: 4,
             ticketed: false,
+            policy: Policy { max_deliveries: 0, lease: 0 },
             position: cells * ((1 << 46) - 1) - 1,
             unit: (1 << 42) - 1,
         }
@@ -44,6 +49,18 @@ impl Shape {
     /// The group's consumers draw places.
     pub const fn ticketed(self) -> Shape {
         Shape { ticketed: true, ..self }
+    }
+
+    /// Claims have a lease.
+    pub const fn leased(mut self) -> Shape {
+        self.policy.lease = LEASE;
+        self
+    }
+
+    /// Messages are set aside after so many deliveries.
+    pub const fn max_deliveries(mut self, count: u64) -> Shape {
+        self.policy.max_deliveries = count;
+        self
     }
 
     /// The first message gets this position.
@@ -66,8 +83,8 @@ impl Shape {
             participants: self.participants,
         })
         .expect("the geometry of a model is valid");
-        let ring = Ring::new(Region::new(&layout), layout);
-        ring.format(self.position, self.unit, self.ticketed);
+        let mut ring = Ring::new(Region::new(&layout), layout);
+        ring.format(self.position, self.unit, self.ticketed, self.policy);
         Arc::new(ring)
     }
 }

@@ -3,7 +3,7 @@
 #![cfg(ringfile_loom)]
 
 use loom_tests::crash::{LONG_DEAD, Scene, explore_deaths};
-use loom_tests::{Consumer, DEAD, Producer, Shape, Sleeper, long, remains, two};
+use loom_tests::{Consumer, DEAD, Producer, Shape, Sleeper, expire, long, remains, two};
 use ringfile::park::Parker;
 use ringfile::ring::Ring;
 use ringfile::ring::participant;
@@ -319,6 +319,93 @@ fn killed_in_sleep() {
                     living.take(&mut taker, 1);
                 },
             );
+            scene.check(&[]);
+        },
+    );
+}
+
+/// It claims, acknowledges in part and gives back what has a lease, while that is taken back by others.
+#[test]
+fn killed_with_a_lease() {
+    explore_deaths(
+        || ring_with(Shape::cells(4).leased(), [&[1], &[2], &[3]]),
+        |scene| {
+            scene.there(&[1, 2, 3]);
+            let mut consumer = Consumer::doomed(&scene.ring);
+            let expiring = scene.ring.clone();
+            beside_a_taker(scene, move |scene| {
+                if let Some(claimed) = scene.claim(&mut consumer, 3) {
+                    consumer.release(claimed);
+                }
+                expire(&expiring);
+            });
+            scene.check(&[]);
+        },
+    );
+}
+
+/// It takes back what the living have held for too long, and is killed in that.
+#[test]
+fn killed_in_taking_back() {
+    explore_deaths(
+        || ring_with(Shape::cells(2).leased(), [&[1], &[2]]),
+        |scene| {
+            scene.there(&[1, 2]);
+            let mut holder = Consumer::join(&scene.ring);
+            let held = holder.claim(2);
+            let (dying, living) = (scene.clone(), scene.clone());
+            let mut taker = Consumer::join(&scene.ring);
+            two(
+                move || {
+                    dying.victim(|scene| {
+                        expire(&scene.ring);
+                    });
+                },
+                move || {
+                    living.take(&mut taker, 1);
+                    expire(&living.ring);
+                    living.take(&mut taker, 2);
+                },
+            );
+            assert!(!holder.ack(&held), "it was taken back");
+            scene.check(&[]);
+        },
+    );
+}
+
+/// It sets aside a message that was handed out for the last time. There is one letter of it, whoever went on.
+#[test]
+fn killed_in_setting_aside() {
+    explore_deaths(
+        || {
+            let ring = ring_with(Shape::cells(2).max_deliveries(1), [&[1], &[2]]);
+            let mut consumer = Consumer::join(&ring);
+            let claimed = consumer.claim(1);
+            consumer.release(claimed);
+            consumer.detach();
+            ring
+        },
+        |scene| {
+            let letters = Shape::cells(2).ring();
+            scene.there(&[1, 2]);
+            let (mut consumer, mut copying) = (Consumer::doomed(&scene.ring), Producer::doomed(&letters));
+            let (mut taker, mut moving) = (Consumer::join(&scene.ring), Producer::join(&letters));
+            let (dying, living, ring) = (scene.clone(), scene.clone(), letters.clone());
+            let (mut taker, mut moving) = two(
+                move || dying.victim(|scene| scene.pop_but_letters(&mut consumer, &mut copying, &[2])),
+                move || {
+                    living.recover();
+                    living.recover_in(&ring);
+                    living.take_but_letters(&mut taker, &mut moving, 1);
+                    (taker, moving)
+                },
+            )
+            .1;
+            scene.recover();
+            scene.recover_in(&letters);
+            scene.take_but_letters(&mut taker, &mut moving, 2);
+            taker.detach();
+            scene.take_letters(&letters);
             scene.check(&[]);
         },
     );

@@ -71,7 +71,7 @@ fn p2_dead_loser_voids_no_living_winner() {
 /// would have ended. Its distance from the first cell is no slot, though it is the dead one's number.
 #[test]
 fn p2_interior_distance_is_not_evidence() {
-    explore(["(Settled { participants: 1, voided: 0, put_back: 0 }, [1, 2])"], || {
+    explore(["(Settled { participants: 1, voided: 0, put_back: 0, expired: 0 }, [1, 2])"], || {
         let shape = Shape::cells(4);
         let ring = shape.ring();
         let mut batch = Producer::join(&ring);
@@ -101,7 +101,7 @@ fn p2_a_void_cell_is_evidence() {
         let (by_the_killed, by_the_other) = two(
             move || {
                 let mut slots = 0..1;
-                let settled = recover(&a, |_, attachment| slots.next().is_some() && attachment == DEAD);
+                let settled = recover(&a, 0, |_, attachment| slots.next().is_some() && attachment == DEAD);
                 if settled.participants == 1 {
                     Producer::join(&a).push(&[3]);
                 }
@@ -128,7 +128,7 @@ fn e8_what_is_settled_is_evidence() {
         let (by_the_killed, (), by_the_other) = three(
             move || {
                 let mut slots = 0..1;
-                recover(&a, |_, attachment| slots.next().is_some() && attachment == DEAD).voided
+                recover(&a, 0, |_, attachment| slots.next().is_some() && attachment == DEAD).voided
             },
             move || {
                 // The first slot is the one to come free first; who finds none pushes nothing.

@@ -2,7 +2,8 @@
 #![cfg(ringfile_loom)]
 
 use loom_tests::{
-    Consumer, Producer, Shape, explore, recover_the_dead, remains, settle_and_drain, three, two,
+    Consumer, Producer, Shape, explore, explore_deeper, recover_the_dead, remains, settle_and_drain, three,
+    two,
 };
 use ringfile::ring::Ring;
 use std::sync::Arc;
@@ -38,7 +39,8 @@ fn u_no_overlapping_claims() {
         "([], [1], [2, 3], [])",
         "([], [3], [1, 2], [])",
     ];
-    explore(expected, || {
+    let deeper = ["([1], [2], [3], [])", "([3], [2], [1], [])"];
+    explore_deeper(expected, deeper, || {
         let (ring, [a, b, c]) = with_consumers(4);
         let mut producer = Producer::join(&ring);
         for value in 1..=3 {

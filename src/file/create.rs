@@ -11,26 +11,38 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Makes a whole ring without a name, its words written by `format`, then gives it its name. `AlreadyExists` leaves what is there untouched.
-pub fn create(path: &Path, header: &Header, mode: u32, format: impl FnOnce(Region)) -> Result<(), OpenError> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    match file::create_unnamed(directory, mode) {
-        Ok(unnamed) => {
-            fill(&unnamed, header, format)?;
-            file::link_unnamed(&unnamed, path).map_err(without_proc)?;
-        }
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-            let temporary = Temporary::create(path, mode, header)?;
-            fill(&temporary.file, header, format)?;
-            fs::hard_link(&temporary.path, path)?;
-        }
-        Err(error) => return Err(error.into()),
+/// A whole ring that has no name yet, and goes when this is dropped.
+pub struct Unnamed {
+    file: File,
+    /// Where the file system has no unnamed files.
+    temporary: Option<Temporary>,
+}
+
+impl Unnamed {
+    /// Makes a ring that can be linked to `path`, its words written by `format`.
+    pub fn create(path: &Path, header: &Header, mode: u32, format: impl FnOnce(Region)) -> Result<Unnamed, OpenError> {
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let unnamed = match file::create_unnamed(directory, mode) {
+            Ok(file) => Unnamed { file, temporary: None },
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Temporary::create(path, mode, header)?,
+            Err(error) => return Err(error.into()),
+        };
+        fill(&unnamed.file, header, format)?;
+        Ok(unnamed)
     }
-    fault::point(Step::FileNamed);
-    Ok(())
+
+    /// Gives it its name. `AlreadyExists` leaves what is there untouched.
+    pub fn link(self, path: &Path) -> Result<(), OpenError> {
+        match &self.temporary {
+            None => file::link_unnamed(&self.file, path).map_err(without_proc)?,
+            Some(temporary) => fs::hard_link(&temporary.0, path)?,
+        }
+        fault::point(Step::FileNamed);
+        Ok(())
+    }
 }
 
 fn fill(file: &File, header: &Header, format: impl FnOnce(Region)) -> Result<(), OpenError> {
@@ -59,14 +71,11 @@ pub fn refuse_unsafe(file: &File) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// A file under another name in the same directory, for file systems that have no unnamed ones. It goes when this is dropped.
-struct Temporary {
-    file: File,
-    path: PathBuf,
-}
+/// Another name in the same directory, which goes when this is dropped.
+struct Temporary(PathBuf);
 
 impl Temporary {
-    fn create(path: &Path, mode: u32, header: &Header) -> Result<Temporary, OpenError> {
+    fn create(path: &Path, mode: u32, header: &Header) -> Result<Unnamed, OpenError> {
         let mut name = std::ffi::OsString::from(".");
         name.push(path.file_name().ok_or(OpenError::Options("the path has no file name"))?);
         name.push(format!(".{:032x}.new", u128::from_le_bytes(header.uuid)));
@@ -77,13 +86,13 @@ impl Temporary {
             .create_new(true)
             .mode(mode)
             .open(&path)?;
-        Ok(Temporary { file, path })
+        Ok(Unnamed { file, temporary: Some(Temporary(path)) })
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
         // It has been linked or is of no use; either way nobody looks for this name.
-        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(&self.0);
     }
 }

@@ -15,9 +15,23 @@ pub struct Header {
     pub created: u64,
     pub first_position: u64,
     pub first_unit: u64,
+    /// Whether it keeps the dead letters of another queue, whose uuid it has.
+    pub keeps_letters: bool,
 }
 
 impl Header {
+    /// The header of a ring that keeps the dead letters of this one's queue: as many, and as long.
+    pub fn of_letters(&self) -> Header {
+        let geometry = Geometry { groups: 1, ..self.layout.geometry };
+        let layout = Layout::new(geometry).expect("fewer groups fit where more did");
+        Header { layout, keeps_letters: true, first_position: 0, first_unit: 0, ..*self }
+    }
+
+    /// Whether this is such a header.
+    pub fn keeps_letters_of(&self, queue: &Header) -> bool {
+        self.keeps_letters && self.uuid == queue.uuid && self.layout.max_len() >= queue.layout.max_len()
+    }
+
     pub fn to_bytes(self) -> [u8; PAGE] {
         let mut bytes = [0; PAGE];
         let g = self.layout.geometry;
@@ -31,6 +45,8 @@ impl Header {
         put(header::CELL_SIZE, &g.cell_size.to_le_bytes());
         put(header::GROUPS, &g.groups.to_le_bytes());
         put(header::PARTICIPANTS, &g.participants.to_le_bytes());
+        let features = if self.keeps_letters { header::DEAD_LETTERS } else { 0 };
+        put(header::FEATURES, &features.to_le_bytes());
         put(header::CREATED, &self.created.to_le_bytes());
         put(header::UUID, &self.uuid);
         put(header::FIRST_POSITION, &self.first_position.to_le_bytes());
@@ -75,7 +91,8 @@ impl UncheckedHeader<'_> {
         if crc32c::crc32c(&self.0[..header::CHECKSUM]) != self.u32(header::CHECKSUM) {
             return Err(OpenError::Corrupt("the checksum of the header is wrong"));
         }
-        if self.u32(header::FEATURES) != 0 {
+        let features = self.u32(header::FEATURES);
+        if features & !header::DEAD_LETTERS != 0 {
             return Err(OpenError::Unsupported("the file uses a feature that this build does not know"));
         }
         let geometry = Geometry {
@@ -101,6 +118,7 @@ impl UncheckedHeader<'_> {
             created: self.u64(header::CREATED),
             first_position: self.u64(header::FIRST_POSITION),
             first_unit: self.u64(header::FIRST_UNIT),
+            keeps_letters: features & header::DEAD_LETTERS != 0,
         })
     }
 }

@@ -28,6 +28,8 @@ pub mod header {
     pub const GROUPS: usize = 44;
     pub const PARTICIPANTS: usize = 48;
     pub const FEATURES: usize = 52;
+    /// A bit of `FEATURES`: the ring keeps the dead letters of the queue whose uuid it has.
+    pub const DEAD_LETTERS: u32 = 1;
     pub const CREATED: usize = 56;
     pub const UUID: usize = 64;
     pub const FIRST_POSITION: usize = 80;
@@ -45,7 +47,8 @@ pub mod cursor {
     pub const PRODUCERS_FUTEX: usize = PAGE + 4 * LINE;
     pub const NEXT_ATTACHMENT: usize = PAGE + 5 * LINE;
     pub const DIRECTORY_VERSION: usize = PAGE + 6 * LINE;
-    pub const POLICY: usize = PAGE + 7 * LINE;
+    pub const MAX_DELIVERIES: usize = PAGE + 7 * LINE;
+    pub const LEASE: usize = PAGE + 7 * LINE + 8;
     pub const BOOT: usize = PAGE + 8 * LINE;
     pub const LOOKED: usize = PAGE + 9 * LINE;
     pub const ASLEEP: usize = PAGE + 10 * LINE;
@@ -95,6 +98,7 @@ pub mod slot {
     pub const CLAIM_POSITION: usize = 24;
     pub const CLAIM: usize = 32;
     pub const BINDING: usize = 40;
+    pub const CLAIMED: usize = 48;
     pub const PID: usize = LINE;
     pub const STARTED: usize = LINE + 8;
     pub const PID_NAMESPACE: usize = LINE + 16;
@@ -107,7 +111,8 @@ pub mod cell {
     pub const PUBLISH: usize = 0;
     pub const SIZE: usize = 8;
     pub const EXTENT: usize = 16;
-    pub const TIME: usize = 24;
+    /// Of a dead letter: its position in the queue that it comes from. Otherwise kept for the time of its publish.
+    pub const ORIGIN: usize = 24;
     pub const INLINE: usize = 32;
 }
 
@@ -217,7 +222,7 @@ const _: () = {
     assert!(cursor::TAIL.is_multiple_of(16) && cursor::REAP.is_multiple_of(16));
     assert!(group::FRONTIER.is_multiple_of(16) && group::LEN.is_multiple_of(LINE));
     assert!(group::FUTEX + 4 <= group::LEN);
-    assert!(slot::BINDING + 8 <= LINE && slot::SINCE + 8 <= slot::LEN);
+    assert!(slot::CLAIMED + 8 <= LINE && slot::SINCE + 8 <= slot::LEN);
     assert!(name::BURST + 8 <= name::LEN && name::NAME + name::MAX_NAME <= name::ENTRY);
     assert!(header::FIRST_UNIT + 8 <= header::CHECKSUM && header::CHECKSUM + 4 == PAGE);
     assert!(CHECKPOINTS + 2 * CHECKPOINT_LEN <= CHECKPOINTS + PAGE);
@@ -250,7 +255,8 @@ pub const FIELDS: &[Field] = &[
     ("cursors", "producers' futex", cursor::PRODUCERS_FUTEX, 4),
     ("cursors", "next attachment", cursor::NEXT_ATTACHMENT, 8),
     ("cursors", "directory version", cursor::DIRECTORY_VERSION, 8),
-    ("cursors", "policy", cursor::POLICY, LINE),
+    ("cursors", "max deliveries", cursor::MAX_DELIVERIES, 8),
+    ("cursors", "lease", cursor::LEASE, 8),
     ("cursors", "boot", cursor::BOOT, LINE),
     ("cursors", "looked", cursor::LOOKED, 16),
     ("cursors", "asleep", cursor::ASLEEP, cursor::ASLEEP_LEN),
@@ -276,6 +282,7 @@ pub const FIELDS: &[Field] = &[
     ("slot", "claim position", slot::CLAIM_POSITION, 8),
     ("slot", "claim", slot::CLAIM, 8),
     ("slot", "binding", slot::BINDING, 8),
+    ("slot", "claimed", slot::CLAIMED, 8),
     ("slot", "process", slot::PID, 8),
     ("slot", "started", slot::STARTED, 8),
     ("slot", "pid namespace", slot::PID_NAMESPACE, 8),
@@ -284,5 +291,5 @@ pub const FIELDS: &[Field] = &[
     ("cell", "publish", cell::PUBLISH, 8),
     ("cell", "size", cell::SIZE, 8),
     ("cell", "extent", cell::EXTENT, 8),
-    ("cell", "time", cell::TIME, 8),
+    ("cell", "origin", cell::ORIGIN, 8),
 ];

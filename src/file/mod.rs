@@ -12,4 +12,4 @@ pub mod region;
 #[cfg(not(ringfile_loom))]
 pub use attachment::{Attachment, Opened};
 #[cfg(not(ringfile_loom))]
-pub use create::create;
+pub use create::Unnamed;

@@ -158,6 +158,8 @@ mod modelled {
                 cursor::PARKED,
                 cursor::NEXT_ATTACHMENT,
                 cursor::DIRECTORY_VERSION,
+                cursor::MAX_DELIVERIES,
+                cursor::LEASE,
                 cursor::LOOKED,
                 cursor::LOOKED + 8,
             ];
@@ -186,13 +188,14 @@ mod modelled {
                         slot::CLAIM_POSITION,
                         slot::CLAIM,
                         slot::BINDING,
+                        slot::CLAIMED,
                     ]
                     .map(|f| at + f),
                 );
             }
             for c in 0..g.cells as usize {
                 let at = layout.cells + c * g.cell_size as usize;
-                words.extend([cell::PUBLISH, cell::SIZE, cell::EXTENT].map(|f| at + f));
+                words.extend([cell::PUBLISH, cell::SIZE, cell::EXTENT, cell::ORIGIN].map(|f| at + f));
                 payloads.push(at + cell::INLINE);
             }
             payloads.extend((0..g.data_bytes as usize / UNIT).map(|u| layout.data + u * UNIT));

@@ -1,6 +1,6 @@
 //! Whether the cursors of a ring that is taken up can be those of a ring at all.
 
-use super::Ring;
+use super::{Ring, letters};
 use crate::file::layout::UNIT;
 
 /// Positions end here, after 292 years at one a nanosecond: beyond it a file is damaged.
@@ -11,6 +11,9 @@ impl Ring {
     pub fn contradiction(&self) -> Option<&'static str> {
         if !self.is_group(0) {
             return Some("the default group is missing");
+        }
+        if self.policy.max_deliveries > letters::MAX_DELIVERIES {
+            return Some("no message can be handed out so often before it is set aside");
         }
         // `reap` first and `tail` last: they only rise.
         let reap = self.reaped();

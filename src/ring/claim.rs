@@ -30,6 +30,8 @@ pub struct Popper {
     stalled: bool,
     /// Ticketed: a tail seen.
     tail: u64,
+    /// Whether it steps over messages that nobody could set aside: there was no room for the last.
+    passes_letters: bool,
 }
 
 /// Cells that one consumer has claimed: an interval, or a single message that came back.
@@ -37,7 +39,7 @@ pub struct Popper {
 pub struct Claimed {
     pub first: u64,
     pub cells: u64,
-    word: Claim,
+    pub(super) word: Claim,
 }
 
 /// Why nothing was claimed.
@@ -97,6 +99,12 @@ impl Claimed {
     pub fn deliveries(&self) -> u64 {
         self.word.deliveries()
     }
+
+    /// Whether it is a single message that came back.
+    #[inline]
+    pub fn came_back(&self) -> bool {
+        self.word.state() == State::Reclaim
+    }
 }
 
 impl Popper {
@@ -118,6 +126,7 @@ impl Popper {
             frontier: frontier.position,
             stalled: false,
             tail: frontier.position,
+            passes_letters: false,
         }
     }
 
@@ -138,6 +147,23 @@ impl Popper {
     /// As [`try_claim`](Self::try_claim), for as many as `pace` gives credit for.
     #[inline]
     pub fn try_claim_paced(&mut self, ring: &Ring, max: usize, pace: &mut impl Pace) -> Result<Claimed, Nothing> {
+        match self.find(ring, max, pace) {
+            Ok(claimed) => Ok(claimed),
+            Err(nothing) => Err(self.found(ring, nothing)),
+        }
+    }
+
+    #[cold]
+    fn found(&self, ring: &Ring, nothing: Nothing) -> Nothing {
+        if ring.is_leased() {
+            // What was announced and not won would keep its room.
+            ring.slot(self.owner).let_go();
+        }
+        nothing
+    }
+
+    #[inline]
+    fn find(&mut self, ring: &Ring, max: usize, pace: &mut impl Pace) -> Result<Claimed, Nothing> {
         let group = ring.group(self.entry as usize);
         let max = max.clamp(1, ring.max_batch()) as u64;
         let mut credit = Credit { pace, held: 0 };
@@ -248,10 +274,15 @@ impl Popper {
                 if seen.state() != State::Redo {
                     return Look::Next(at.wrapping_add(seen.cells()));
                 }
-                if let Err(until) = credit.up_to(1) {
+                if ring.is_letter(seen) {
+                    if self.passes_letters && ring.is_stuck_letter(seen) {
+                        return Look::Next(at.wrapping_add(1));
+                    }
+                } else if let Err(until) = credit.up_to(1) {
                     return Look::Paced(until);
                 }
-                if let Some(claimed) = self.swap(ring, group, at, seen, seen.reclaimed(self.owner)) {
+                let word = seen.reclaimed(self.owner);
+                if let Some(claimed) = self.swap(ring, group, at, seen, word, credit) {
                     return Look::Taken(claimed);
                 }
                 continue;
@@ -268,7 +299,7 @@ impl Popper {
                 Err(until) => return Look::Paced(until),
             };
             let word = Claim::held(tag, self.owner, cells);
-            if let Some(claimed) = self.swap(ring, group, at, seen, word) {
+            if let Some(claimed) = self.swap(ring, group, at, seen, word, credit) {
                 return Look::Taken(claimed);
             }
         }
@@ -283,12 +314,19 @@ impl Popper {
         at: u64,
         seen: Claim,
         word: Claim,
+        credit: &Credit<'_, impl Pace>,
     ) -> Option<Claimed> {
         let intent = ClaimIntent {
             cells: word.cells(),
             entry: self.entry,
         };
-        ring.slot(self.owner).announce_claim(at, intent); // I2
+        let slot = ring.slot(self.owner);
+        if ring.is_leased() {
+            // L1: whoever sees the announcement, or the claim, sees the time.
+            slot.claimed().store(credit.pace.now(), Ordering::Relaxed);
+            fault::point(Step::LeaseBegun);
+        }
+        slot.announce_claim(at, intent); // I2
         // C2: exactly the word that was seen becomes ours (E4).
         group
             .claim(at)
@@ -408,7 +446,7 @@ impl Popper {
                 Err(until) => return Some(Err(Nothing::Paced(until))),
             };
             let word = Claim::held(tag, self.owner, cells);
-            if let Some(claimed) = self.swap(ring, group, at, seen, word) {
+            if let Some(claimed) = self.swap(ring, group, at, seen, word, credit) {
                 self.draw.0 = at.wrapping_add(cells);
                 return Some(Ok(claimed));
             }
@@ -416,54 +454,113 @@ impl Popper {
         None
     }
 
-    /// Finishes everything that is claimed.
+    /// Finishes everything that is claimed. False: the lease has expired, and it was put back meanwhile.
     #[inline]
-    pub fn ack(&self, ring: &Ring, claimed: &Claimed) {
-        let group = ring.group(self.entry as usize);
-        let tag = group.tag(claimed.first, self.tenancy);
-        let done = Claim::done(tag, self.owner, claimed.cells);
-        // D1: release, pairs with F1 (E2). A plain store: nobody else changes a word that names a live owner.
-        group.claim(claimed.first).store(done.0, Ordering::Release);
-        fault::point(Step::Acked);
+    pub fn ack(&self, ring: &Ring, claimed: &Claimed) -> bool {
+        let tag = ring.group(self.entry as usize).tag(claimed.first, self.tenancy);
+        self.conclude(ring, claimed, Claim::done(tag, self.owner, claimed.cells), Step::Acked)
     }
 
-    /// Finishes the first `cells` cells, fewer than are claimed, and keeps the rest.
-    pub fn ack_first(&self, ring: &Ring, claimed: &mut Claimed, cells: u64) {
+    /// Ends a claim by its first word, and lets its bytes go.
+    #[inline]
+    pub(super) fn conclude(&self, ring: &Ring, claimed: &Claimed, word: Claim, step: Step) -> bool {
+        let was_held = self.settle(ring, claimed, word);
+        fault::point(step);
+        if ring.is_leased() {
+            ring.slot(self.owner).let_go();
+        }
+        was_held
+    }
+
+    /// Says in the first word of a claim what becomes of it. False: that has been said already, since the lease had expired.
+    #[inline]
+    fn settle(&self, ring: &Ring, claimed: &Claimed, word: Claim) -> bool {
         let group = ring.group(self.entry as usize);
-        let rest = Claimed {
-            first: claimed.first.wrapping_add(cells),
-            cells: claimed.cells - cells,
-            word: Claim::held(
-                group.tag(claimed.first.wrapping_add(cells), self.tenancy),
-                self.owner,
-                claimed.cells - cells,
-            ),
-        };
+        let at = group.claim(claimed.first);
+        if !ring.is_leased() {
+            // D1: release, pairs with F1 (E2). A plain store: nobody else changes a word that names a live owner.
+            at.store(word.0, Ordering::Release);
+            return true;
+        }
+        // D1, exactly: a claim that expired may have been put back, and be somebody else's.
+        at.compare_exchange(claimed.word.0, word.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// The same of a word behind the first.
+    fn settle_behind(&self, ring: &Ring, at: u64, word: Claim) -> bool {
+        let group = ring.group(self.entry as usize);
+        let behind = group.claim(at);
+        if !ring.is_leased() {
+            behind.store(word.0, Ordering::Release); // D1
+            return true;
+        }
+        let seen = Claim(behind.load(Ordering::Acquire));
+        !seen.is_at(word.tag())
+            && behind.compare_exchange(seen.0, word.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Finishes the first `cells` cells, fewer than are claimed, and keeps the rest. False: the lease has expired, and they were put back meanwhile.
+    ///
+    /// Where claims have a lease, the room of all is kept until the rest is let go of.
+    pub fn ack_first(&self, ring: &Ring, claimed: &mut Claimed, cells: u64) -> bool {
+        let group = ring.group(self.entry as usize);
+        let first = claimed.first.wrapping_add(cells);
+        let left = claimed.cells - cells;
+        let word = Claim::held(group.tag(first, self.tenancy), self.owner, left);
+        let rest = Claimed { first, cells: left, word };
         // Later word first: who steps over the shortened interval finds the rest claimed.
-        group.claim(rest.first).store(rest.word.0, Ordering::Release); // D1
+        let kept = self.settle_behind(ring, first, word);
         fault::point(Step::RestKept);
-        self.ack(ring, &Claimed { cells, ..*claimed });
+        let done = Claim::done(group.tag(claimed.first, self.tenancy), self.owner, cells);
+        let acked = self.settle(ring, claimed, done);
         fault::point(Step::FirstAcked);
-        *claimed = rest;
+        if acked {
+            // Also if the rest is lost: its word says so to whoever acknowledges it.
+            *claimed = rest;
+        } else if kept {
+            self.put_back(ring, &rest, 0);
+            group.announce_redo();
+        }
+        acked
     }
 
     /// Puts back what is claimed from the cell `kept` on, and keeps what is before.
     pub fn release_from(&self, ring: &Ring, claimed: &mut Claimed, kept: u64) {
         let group = ring.group(self.entry as usize);
-        for i in (kept..claimed.cells).rev() {
-            let at = claimed.first.wrapping_add(i);
-            let word = ring.put_back(at, group.tag(at, self.tenancy), claimed.word.deliveries());
-            // D1. First word last: a walker must not step from a shortened interval onto a word that says nothing yet.
-            group.claim(at).store(word.0, Ordering::Release);
-            fault::point(Step::WordReleased);
-        }
+        self.put_back(ring, claimed, kept);
         if kept > 0 {
-            claimed.cells = kept;
-            claimed.word = Claim::held(group.tag(claimed.first, self.tenancy), self.owner, kept);
-            group.claim(claimed.first).store(claimed.word.0, Ordering::Release); // D1
+            let word = Claim::held(group.tag(claimed.first, self.tenancy), self.owner, kept);
+            self.settle(ring, claimed, word);
+            (claimed.cells, claimed.word) = (kept, word);
         }
         fault::point(Step::Released);
         group.announce_redo();
+        if kept == 0 && ring.is_leased() {
+            ring.slot(self.owner).let_go();
+        }
+    }
+
+    /// First word last: a walker must not step from a shortened interval onto a word that says nothing yet.
+    fn put_back(&self, ring: &Ring, claimed: &Claimed, kept: u64) {
+        let group = ring.group(self.entry as usize);
+        for distance in (kept..claimed.cells).rev() {
+            let at = claimed.first.wrapping_add(distance);
+            let word = ring.put_back(at, group.tag(at, self.tenancy), claimed.word.deliveries());
+            match distance {
+                0 => self.settle(ring, claimed, word),
+                _ => self.settle_behind(ring, at, word),
+            };
+            fault::point(Step::WordReleased);
+        }
+    }
+
+    /// Looks again at messages that nobody could set aside, or steps over them from now on.
+    pub fn pass_letters(&mut self, passes: bool) {
+        self.passes_letters = passes;
+        if !passes {
+            self.redo_seen = u64::MAX;
+            self.sweep.0 = u64::MAX;
+        }
     }
 }
 
@@ -479,7 +576,7 @@ impl Group<'_> {
         let frontier = self.frontier();
         let at = self.head().load(Ordering::Acquire).max(frontier.position);
         [at, frontier.position].into_iter().any(|at| {
-            let free = |claim: Claim| claim.state() == State::Redo;
+            let free = |claim: Claim| claim.state() == State::Redo && !self.ring.is_stuck_letter(claim);
             self.ring.published(at).is_some() && self.claim_at(at, frontier.tenancy).is_none_or(free)
         })
     }

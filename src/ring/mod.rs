@@ -7,6 +7,7 @@
 
 mod check;
 pub mod claim;
+pub mod letters;
 pub mod pace;
 pub mod participant;
 pub mod push;
@@ -34,10 +35,20 @@ pub struct Span {
     pub len: usize,
 }
 
+/// What a ring is made with besides its shape. It does not change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// How often a message is handed out before it is set aside; 0: without end.
+    pub max_deliveries: u64,
+    /// How many nanoseconds a claim is its owner's alone; 0: for ever.
+    pub lease: u64,
+}
+
 /// A region and the numbers that it takes to find one's way in it.
 pub struct Ring {
     region: Region,
     layout: Layout,
+    policy: Policy,
     lap_shift: u32,
     inline_len: usize,
     /// Units of the data ring.
@@ -48,7 +59,11 @@ pub struct Ring {
 impl Ring {
     /// A ring over a region of at least the layout's length.
     pub fn new(region: Region, layout: Layout) -> Ring {
+        let word = |offset| region.word(offset).load(Ordering::Relaxed);
+        let policy =
+            Policy { max_deliveries: word(cursor::MAX_DELIVERIES), lease: word(cursor::LEASE) };
         Ring {
+            policy,
             lap_shift: layout.geometry.cells.trailing_zeros(),
             inline_len: layout.inline_len(),
             units: layout.geometry.data_bytes / UNIT as u64,
@@ -59,7 +74,10 @@ impl Ring {
     }
 
     /// Writes the words of an empty ring whose first message will have this position and begin at this unit. The region is zeroed and nobody shares it yet.
-    pub fn format(&self, first_position: u64, first_unit: u64, ticketed: bool) {
+    pub fn format(&mut self, first_position: u64, first_unit: u64, ticketed: bool, policy: Policy) {
+        self.policy = policy;
+        self.region.word(cursor::MAX_DELIVERIES).store(policy.max_deliveries, Ordering::Relaxed);
+        self.region.word(cursor::LEASE).store(policy.lease, Ordering::Relaxed);
         let unit = Unit::new(first_unit);
         self.tail_pair().init(
             Tail {
@@ -108,6 +126,16 @@ impl Ring {
 
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Whether claims may be taken back from the living.
+    #[inline]
+    pub(crate) fn is_leased(&self) -> bool {
+        self.policy.lease != 0
     }
 
     /// The number of cells.
@@ -249,7 +277,7 @@ impl Ring {
     #[inline]
     fn place(&self, unit: Unit, len: usize) -> (Extent, Unit) {
         if len <= self.inline_len {
-            return (Extent { unit, inline: true }, unit);
+            return (Extent { unit, inline: true, name: 0 }, unit);
         }
         let needed = len.div_ceil(UNIT) as u64;
         let left = self.units - (unit.get() & (self.units - 1));
@@ -257,6 +285,7 @@ impl Ring {
         let extent = Extent {
             unit: start,
             inline: false,
+            name: 0,
         };
         (extent, start.plus(needed))
     }
@@ -317,6 +346,10 @@ impl<'a> Cell<'a> {
     #[inline]
     fn extent(&self) -> &'a AtomicU64 {
         self.ring.region.word(self.at + cell::EXTENT)
+    }
+
+    fn origin(&self) -> &'a AtomicU64 {
+        self.ring.region.word(self.at + cell::ORIGIN)
     }
 }
 
@@ -424,6 +457,25 @@ impl<'a> Slot<'a> {
         fault::point(steps[0]);
         self.word(position_at).store(position, Ordering::Release);
         fault::point(steps[1]);
+    }
+
+    /// When its owner last set out to claim something, where claims have a lease.
+    fn claimed(&self) -> &'a AtomicU64 {
+        self.word(slot::CLAIMED)
+    }
+
+    /// Says that nothing is claimed any more, and so keeps no room (L2).
+    #[cold]
+    fn let_go(&self) {
+        // Release, pairs with the look at it by who makes room: what was claimed has been read.
+        self.word(slot::CLAIM).store(words::SILENT, Ordering::Release);
+        fault::point(Step::LetGo);
+    }
+
+    /// The claim that was announced last, unless it was let go of.
+    fn announced_claim(&self) -> Option<(u64, ClaimIntent)> {
+        let (first, word) = self.announcement(slot::CLAIM_POSITION, slot::CLAIM);
+        Some((first, ClaimIntent::unpack(first, word)?))
     }
 
     /// Reads an announcement of a slot that may be writing it. Equal check bits say that both words belong together.

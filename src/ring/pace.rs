@@ -11,15 +11,22 @@ use crate::sync::{AtomicU64, Ordering};
 pub trait Pace {
     /// Takes credit for one to `messages` deliveries and says for how many, or when there will be some, in nanoseconds.
     fn take(&mut self, messages: u64) -> Result<u64, u64>;
+
+    /// The time in nanoseconds, from which on a lease counts.
+    fn now(&self) -> u64;
 }
 
-/// Credit without end.
+/// Credit without end, at the beginning of time.
 pub struct Unpaced;
 
 impl Pace for Unpaced {
     #[inline]
     fn take(&mut self, messages: u64) -> Result<u64, u64> {
         Ok(messages)
+    }
+
+    fn now(&self) -> u64 {
+        0
     }
 }
 
@@ -41,8 +48,12 @@ impl<C: Fn() -> u64> Pace for Paced<'_, C> {
     fn take(&mut self, messages: u64) -> Result<u64, u64> {
         match self.words.at(name::RATE).load(Ordering::Relaxed) {
             UNLIMITED => Ok(messages),
-            rate => self.words.take(f64::from_bits(rate), (self.clock)(), messages),
+            rate => self.words.take(f64::from_bits(rate), self.now(), messages),
         }
+    }
+
+    fn now(&self) -> u64 {
+        (self.clock)()
     }
 }
 

@@ -106,6 +106,14 @@ impl Pusher {
         }
     }
 
+    /// Whether a message of this length would find room.
+    pub fn has_room(&mut self, ring: &Ring, len: usize) -> bool {
+        let tail = ring.tail();
+        let (_, end) = ring.place(tail.unit, len);
+        !tail.closed
+            && (ring.has_room(tail, self.reap, 1, end) || self.make_room(ring, tail, 1, end).is_ok())
+    }
+
     /// Looks for room beyond the reap cursor last seen, and makes some. False: the tail has moved, look again.
     #[cold]
     fn make_room(&mut self, ring: &Ring, tail: Tail, cells: u64, end: Unit) -> Result<bool, NoRoom> {

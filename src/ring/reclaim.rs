@@ -2,7 +2,7 @@
 //!
 //! Anybody may do it at any time; each step is bounded, owns nothing, and is one exact swap.
 
-use super::words::{Claim, Extent, Frontier, Kind, Reap, Size, State, Unit};
+use super::words::{Claim, Extent, Frontier, Kind, Owner, Reap, Size, State, Unit};
 use super::{Damaged, Group, Ring};
 use crate::fault::{self, Step};
 use crate::file::layout::UNIT;
@@ -77,6 +77,8 @@ pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
         return Ok(false);
     };
     let position = slowest.min(reap.position.saturating_add(STEP));
+    // Read after the frontiers (L2): whoever holds something below them announced it before somebody else finished it.
+    let position = position.min(pinned(ring).max(reap.position));
     if position < reap.position {
         // Others went on since the pair was read, or the frontier was never below it.
         return if is_unmoved(ring, pair) {
@@ -112,6 +114,16 @@ pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
     );
     fault::point(Step::ReapMoved);
     Ok(true)
+}
+
+/// The first position that somebody may still be reading whose lease has expired.
+fn pinned(ring: &Ring) -> u64 {
+    if !ring.is_leased() {
+        return u64::MAX;
+    }
+    let slots = (0..ring.participants()).map(|i| ring.slot(Owner(i as u16)));
+    let taken = slots.filter(|slot| slot.attachment().load(Ordering::Acquire) != 0);
+    taken.filter_map(|slot| slot.announced_claim()).map(|(first, _)| first).min().unwrap_or(u64::MAX)
 }
 
 /// Whether `reap` is still this pair. A swap for itself, since a load may see an old value: what was read of a reused cell was read relaxed.

@@ -1,4 +1,5 @@
-//! Settling what the dead owe: their reservations become VOID, their claims are put back, their slots come free.
+//! Settling what the dead owe: their reservations become VOID, their claims are put back, their slots come free. Of the living, claims whose
+//! lease has expired are put back, and nothing else.
 //!
 //! Many may do it at once and any of them may be killed in it: every step is an exact swap, and the slot is freed last. The same walk
 //! without the swaps says what there is to settle.
@@ -16,8 +17,23 @@ pub struct Settled {
     pub participants: u64,
     /// Reserved cells that will never be published.
     pub voided: u64,
-    /// Messages that will be delivered again.
+    /// Messages of the dead that will be delivered again.
     pub put_back: u64,
+    /// Messages of the living that will be delivered again, since their lease has expired.
+    pub expired: u64,
+}
+
+impl std::ops::Add for Settled {
+    type Output = Settled;
+
+    fn add(self, other: Settled) -> Settled {
+        Settled {
+            participants: self.participants + other.participants,
+            voided: self.voided + other.voided,
+            put_back: self.put_back + other.put_back,
+            expired: self.expired + other.expired,
+        }
+    }
 }
 
 impl Settled {
@@ -27,34 +43,34 @@ impl Settled {
     }
 }
 
-/// Settles every slot whose attachment `is_dead` says is gone. The kernel's word alone may make it say so.
-pub fn recover(ring: &Ring, is_dead: impl FnMut(Slot<'_>, u64) -> bool) -> Settled {
-    visit(ring, is_dead, true)
+/// Settles every slot whose attachment `is_dead` says is gone: the kernel's word alone may make it say so. `now` is the time by which leases expire.
+pub fn recover(ring: &Ring, now: u64, is_dead: impl FnMut(Slot<'_>, u64) -> bool) -> Settled {
+    visit(ring, now, is_dead, true)
 }
 
 /// What [`recover`] would settle. Changes nothing.
-pub fn owed(ring: &Ring, is_dead: impl FnMut(Slot<'_>, u64) -> bool) -> Settled {
-    visit(ring, is_dead, false)
+pub fn owed(ring: &Ring, now: u64, is_dead: impl FnMut(Slot<'_>, u64) -> bool) -> Settled {
+    visit(ring, now, is_dead, false)
 }
 
-fn visit(ring: &Ring, mut is_dead: impl FnMut(Slot<'_>, u64) -> bool, settles: bool) -> Settled {
+fn visit(ring: &Ring, now: u64, mut is_dead: impl FnMut(Slot<'_>, u64) -> bool, settles: bool) -> Settled {
     let mut settled = Settled::default();
     for i in 0..ring.participants() {
         let owner = Owner(i as u16);
         let slot = ring.slot(owner);
         let attachment = slot.attachment().load(Ordering::Acquire);
-        if attachment == 0 || !is_dead(slot, attachment) {
+        if attachment == 0 {
             continue;
         }
-        let dead = Dead {
-            ring,
-            slot,
-            owner,
-            attachment,
-            settles,
-        };
+        if !is_dead(slot, attachment) {
+            if ring.is_leased() {
+                settled.expired += put_back_expired(ring, owner, now, settles);
+            }
+            continue;
+        }
+        let dead = Debtor { ring, slot, owner, since: Since::Attachment(attachment), settles };
         settled.voided += dead.void_reservation();
-        settled.put_back += dead.put_back_claim();
+        settled.put_back += dead.put_back_dead_claim();
         if !settles {
             settled.participants += 1;
             continue;
@@ -75,20 +91,54 @@ fn visit(ring: &Ring, mut is_dead: impl FnMut(Slot<'_>, u64) -> bool, settles: b
     settled
 }
 
-/// A slot in the tenancy of an attachment that is gone.
-struct Dead<'a> {
+/// Puts back what a slot has claimed for longer than a lease. Returns how many messages that were.
+fn put_back_expired(ring: &Ring, owner: Owner, now: u64, settles: bool) -> u64 {
+    let slot = ring.slot(owner);
+    let Some((first, intent)) = slot.announced_claim() else {
+        return 0;
+    };
+    // Read after the announcement: the time of that claim or of a later one, and a later one is no older (L1).
+    let claimed = slot.claimed().load(Ordering::Relaxed);
+    if now.saturating_sub(claimed) < ring.policy.lease {
+        return 0;
+    }
+    let late = Debtor { ring, slot, owner, since: Since::Claim(claimed), settles };
+    let Some((put_back, is_open)) = late.put_back(first, intent) else {
+        return 0;
+    };
+    // Also for what an earlier recoverer had put back and died before telling; once it has been handed out, nobody need be told.
+    if settles && is_open {
+        ring.group(intent.entry.into()).announce_redo();
+    }
+    put_back
+}
+
+/// What must not have changed in a slot, so that the words that name it are those of a debt.
+#[derive(Clone, Copy)]
+enum Since {
+    /// The number of an attachment that is gone.
+    Attachment(u64),
+    /// The time of a claim that has expired: the words of every later one are written after another time.
+    Claim(u64),
+}
+
+/// A slot whose owner is gone, or has held something for too long.
+struct Debtor<'a> {
     ring: &'a Ring,
     slot: Slot<'a>,
     owner: Owner,
-    attachment: u64,
+    since: Since,
     /// Or only looks.
     settles: bool,
 }
 
-impl Dead<'_> {
-    /// Whether what was read of the slot, and of words that name it, was written by the dead one or before: its number is still there.
-    fn still_has_the_slot(&self) -> bool {
-        self.slot.attachment().load(Ordering::Acquire) == self.attachment
+impl Debtor<'_> {
+    /// Whether what was read of the slot, and of words that name it, is of this debt or of an earlier time.
+    fn is_the_same(&self) -> bool {
+        match self.since {
+            Since::Attachment(number) => self.slot.attachment().load(Ordering::Acquire) == number,
+            Since::Claim(time) => self.slot.claimed().load(Ordering::Relaxed) == time,
+        }
     }
 
     /// Turns a reservation that it won and did not publish into VOID. Returns how many cells that were.
@@ -98,7 +148,7 @@ impl Dead<'_> {
             return 0;
         };
         let end = first.wrapping_add(cells);
-        if owner_at(self.ring, end) != Some(self.owner) || !self.still_has_the_slot() {
+        if owner_at(self.ring, end) != Some(self.owner) || !self.is_the_same() {
             return 0;
         }
         // Published is what has a published first cell; a lap later, only what was published before.
@@ -141,23 +191,39 @@ impl Dead<'_> {
         voided.is_ok()
     }
 
-    /// Puts back what it had claimed. Returns how many messages that were.
-    fn put_back_claim(&self) -> u64 {
-        let (first, word) = self.slot.announcement(slot::CLAIM_POSITION, slot::CLAIM);
-        let Some(ClaimIntent { cells, entry }) = ClaimIntent::unpack(first, word) else {
+    /// Puts back what a dead one had claimed. Returns how many messages that were.
+    fn put_back_dead_claim(&self) -> u64 {
+        let Some((first, intent)) = self.slot.announced_claim() else {
             return 0;
         };
-        if usize::from(entry) >= self.ring.entries() || !self.still_has_the_slot() {
+        let Some((put_back, _)) = self.put_back(first, intent) else {
             return 0;
+        };
+        // Whether or not anything was found: an earlier recoverer, or the dead one itself, may have died before its own.
+        if self.settles {
+            self.ring.group(intent.entry.into()).announce_redo();
+        }
+        put_back
+    }
+
+    /// Puts back what is still claimed of what was announced. Returns how many messages that were, and whether any in that range waits to be
+    /// handed out again; `None` if the announcement is not one of this debt.
+    fn put_back(&self, first: u64, ClaimIntent { cells, entry }: ClaimIntent) -> Option<(u64, bool)> {
+        if usize::from(entry) >= self.ring.entries() || !self.is_the_same() {
+            return None;
         }
         let group = self.ring.group(entry.into());
         let tenancy = group.frontier().tenancy;
-        let mut put_back = 0;
+        let (mut put_back, mut is_open) = (0, false);
         // From the last: an interval that was being split has a later word that names the owner as well.
         for distance in (0..cells).rev() {
             let at = first.wrapping_add(distance);
             let seen = Claim(group.claim(at).load(Ordering::Acquire));
-            if !seen.is_at(group.tag(at, tenancy)) || !seen.held_by(self.owner) {
+            if !seen.is_at(group.tag(at, tenancy)) {
+                continue;
+            }
+            if !seen.held_by(self.owner) {
+                is_open |= seen.state() == State::Redo;
                 continue;
             }
             for behind in (1..seen.cells()).rev() {
@@ -174,17 +240,13 @@ impl Dead<'_> {
             let word = self.ring.put_back(at, tag, seen.deliveries());
             put_back += self.settle(&group, at, seen, word);
         }
-        // Whether or not anything was found: an earlier recoverer, or the dead one itself, may have died before its own.
-        if self.settles {
-            group.announce_redo();
-        }
-        put_back
+        Some((put_back, is_open || put_back > 0))
     }
 
     /// Exactly from the word that was seen, which was there while the dead one had the slot. Returns 1 for a message.
     fn settle(&self, group: &super::Group<'_>, at: u64, seen: Claim, word: Claim) -> u64 {
         // Read after the word: if the group is not done with the position, the word is not from a later lap.
-        if group.frontier().position > at || !self.still_has_the_slot() {
+        if group.frontier().position > at || !self.is_the_same() {
             return 0;
         }
         let is_message = u64::from(word.state() == State::Redo);

@@ -229,24 +229,27 @@ impl Size {
     }
 }
 
-/// Where a message's bytes are: `unit:42 | inline:1 | checksummed:1 | 0:20`.
+/// Where a message's bytes are, and whose dead letter it is: `unit:42 | inline:1 | checksummed:1 | 0:12 | name:8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// Where its data begins; for an inline message, where it would.
     pub unit: Unit,
     /// In the cell itself.
     pub inline: bool,
+    /// Of a dead letter: the name of the group that set it aside.
+    pub name: u8,
 }
 
 impl Extent {
     pub const fn pack(self) -> u64 {
-        at(self.unit.0, 22, 42) | at(self.inline as u64, 21, 1)
+        at(self.unit.0, 22, 42) | at(self.inline as u64, 21, 1) | self.name as u64
     }
 
     pub const fn unpack(word: u64) -> Extent {
         Extent {
             unit: Unit(field(word, 22, 42)),
             inline: field(word, 21, 1) != 0,
+            name: field(word, 0, 8) as u8,
         }
     }
 }
@@ -312,6 +315,11 @@ impl Claim {
             next => next,
         };
         Claim::pack(self.tag(), owner, next, State::Reclaim)
+    }
+
+    /// `{ owner, state: Dead }` of a word in state Reclaim.
+    pub const fn set_aside(self) -> Claim {
+        Claim::pack(self.tag(), self.owner(), self.count(), State::Dead)
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 // Every test binary has a copy of this module, and none needs all of it.
 #![allow(dead_code)]
 
-use ringfile::{Claim, Options, Queue};
+use ringfile::{Batch, Claim, Consumer, Options, Producer, Queue};
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -351,4 +351,34 @@ pub fn pattern(seed: u64, len: usize) -> Vec<u8> {
     }
     message.truncate(len);
     message
+}
+
+/// One of each.
+pub fn handles(queue: &Queue) -> (Producer, Consumer) {
+    (queue.producer().unwrap(), queue.consumer().unwrap())
+}
+
+/// The messages of a batch.
+pub fn texts(batch: &Batch<'_>) -> Vec<String> {
+    batch.iter().map(|m| String::from_utf8(m.to_vec()).unwrap()).collect()
+}
+
+/// Runs `see` on a batch of exactly these messages. A `Ticketed` consumer may take fewer with one claim; what it took then, it gives up.
+pub fn with_batch<T>(
+    producer: &mut Producer,
+    consumer: &mut Consumer,
+    messages: &[&str],
+    see: impl FnOnce(Batch<'_>) -> T,
+) -> T {
+    for _ in 0..3 {
+        producer.try_push_batch(messages).unwrap();
+        let batch = consumer.try_claim_batch(messages.len()).unwrap();
+        if batch.len() == messages.len() {
+            assert_eq!(texts(&batch), messages);
+            return see(batch);
+        }
+        batch.ack().unwrap();
+        while consumer.try_pop().is_ok() {}
+    }
+    panic!("three times a batch was not claimed as a whole");
 }

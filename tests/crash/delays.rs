@@ -20,9 +20,11 @@ fn attach(path: &Path) -> Queue {
     Queue::options().attach(path).expect("the queue opens")
 }
 
+/// A ring of eight cells, or of as many as the environment says.
 fn small() -> Options {
     let mut options = Queue::options();
-    options.capacity(4096).messages(8).participants(8);
+    let cells = number_from("RINGFILE_CELLS", 8);
+    options.capacity(4096).messages(cells).cell_size(64).groups(1).participants(8);
     options
 }
 
@@ -31,6 +33,11 @@ pub fn play(role: &str, args: &[&str]) {
     let queue = attach(Path::new(args[0]));
     match role {
         "stop in a push" => stop_in_a_push(queue.producer().expect("there is a slot")),
+        "stop before a reservation" => {
+            let mut producer = queue.producer().expect("there is a slot");
+            fault::arm(Step::IntentAnnounced, 1, Action::Stop);
+            producer.push(b"last").expect("there is room");
+        }
         "stop in a push beside a sleeper" => {
             let mut consumer = queue.consumer().expect("there is a slot");
             let producer = queue.producer().expect("there is a slot");
@@ -91,13 +98,33 @@ fn behind_a_reservation(wait: fn(&Queue)) -> Duration {
     let dir = Dir::new();
     let path = dir.file("q");
     let queue = small().open(&path).expect("the queue opens");
+    behind_a_reservation_in(&queue, &path, wait)
+}
+
+/// The same where another wanted that very cell, has said so, and has been stopped since (P2, C4): it hides nothing.
+fn beside_a_paused_loser() -> Duration {
+    let dir = Dir::new();
+    let path = dir.file("q");
+    let queue = small().open(&path).expect("the queue opens");
+    let loser = spawn("stop before a reservation", &[&path]);
+    loser.until_stopped();
+    let took = behind_a_reservation_in(&queue, &path, await_next);
+    assert_eq!(loser.doing(), Doing::Stopped);
+    loser.signal(libc::SIGCONT);
+    let message = queue.consumer().expect("there is a slot").pop_timeout(LIVELY);
+    assert_eq!(message.expect("it goes on"), b"last");
+    loser.finish();
+    took
+}
+
+fn behind_a_reservation_in(queue: &Queue, path: &Path, wait: fn(&Queue)) -> Duration {
     let mut producer = queue.producer().expect("there is a slot");
     let child = spawn("stop in a push", &[&path]);
     child.until_stopped();
     producer.push(b"next").expect("there is room");
     thread::scope(|scope| {
         let waiting = scope.spawn(|| {
-            wait(&attach(&path));
+            wait(&attach(path));
             now_ns()
         });
         thread::sleep(ASLEEP);
@@ -164,20 +191,20 @@ fn to_a_busy_consumer() -> Duration {
 fn to_a_producer_without_room() -> Duration {
     let dir = Dir::new();
     let path = dir.file("q");
-    let queue = small().messages(2).open(&path).expect("the queue opens");
+    let queue = small().open(&path).expect("the queue opens");
     let mut producer = queue.producer().expect("there is a slot");
     producer.push(b"claimed").expect("there is room");
     let child = spawn("stop in a claim", &[&path]);
     child.until_stopped();
-    producer.push(b"other").expect("there is room");
+    let mut consumer = attach(&path).consumer().expect("there is a slot");
+    while producer.try_push(b"other").is_ok() {
+        assert_eq!(consumer.pop().expect("it is there"), b"other");
+    }
     thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut consumer = attach(&path).consumer().expect("there is a slot");
-            for expected in [(&b"other"[..], 1), (b"claimed", 2)] {
-                let delivery = consumer.claim_timeout(LIVELY).expect("it comes soon");
-                assert_eq!((&*delivery, delivery.deliveries()), expected);
-                delivery.ack();
-            }
+        scope.spawn(move || {
+            let delivery = consumer.claim_timeout(LIVELY).expect("it comes soon");
+            assert_eq!((&*delivery, delivery.deliveries()), (&b"claimed"[..], 2));
+            delivery.ack().unwrap();
         });
         let waiting = scope.spawn(|| {
             producer.push_timeout(b"next", LIVELY).expect("there is room soon");
@@ -246,9 +273,10 @@ fn if_nobody_wakes_it() -> Option<Duration> {
 #[test]
 fn next_message_after_a_death() {
     let deaths = number_from("RINGFILE_DEATHS", 20);
-    let kinds: [(&str, Death); 6] = [
+    let kinds: [(&str, Death); 7] = [
         ("a consumer blocked in pop", to_a_blocked_consumer),
         ("a consumer that polls", to_a_poller),
+        ("a blocked consumer, a loser of the race being stopped", beside_a_paused_loser),
         ("a consumer that is never idle", to_a_busy_consumer),
         ("a producer that waits for claimed space", to_a_producer_without_room),
         ("a blocked consumer that the dead was about to wake", to_one_that_nobody_wakes),
@@ -284,7 +312,7 @@ fn after_a_large_process(megabytes: usize) -> (Duration, Duration) {
             let mut consumer = queue.consumer().expect("there is a slot");
             let delivery = consumer.claim_timeout(LIVELY).expect("it comes soon");
             assert_eq!(delivery.deliveries(), 2);
-            delivery.ack();
+            delivery.ack().unwrap();
             now_ns()
         });
         thread::sleep(ASLEEP);

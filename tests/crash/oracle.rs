@@ -177,6 +177,8 @@ impl Interrupted {
             Step::Acked | Step::FirstAcked => {
                 Interrupted { finish: Some(true), pop: true, take: true, ..undone }
             }
+            // After an acknowledgement, a release, or an attempt that found nothing.
+            Step::LetGo => Interrupted { finish: Some(true), pop: true, take: true, ..undone },
             // Who wakes somebody has done what it wakes for, or only looks after the others.
             Step::WakeCleared | Step::WakeCounted => {
                 Interrupted { push: None, finish: Some(true), pop: true, take: true }

@@ -90,13 +90,18 @@ pub fn plays(step: Step) -> Vec<(Play, Peer)> {
             with(Peer::AwaitsRoom, &[Pop, Claim, Split]),
         ]
         .concat(),
-        Step::PlaceDrawn | Step::ClaimPacked | Step::ClaimAnnounced | Step::Claimed | Step::HintStored => {
-            taking
-        }
+        Step::PlaceDrawn
+        | Step::LeaseBegun
+        | Step::ClaimPacked
+        | Step::ClaimAnnounced
+        | Step::Claimed
+        | Step::HintStored
+        | Step::LetGo => taking,
         Step::Acked => with(Peer::Feeds, &[Pop, Claim, Split]),
         Step::RestKept | Step::FirstAcked => with(Peer::Feeds, &[Split]),
         Step::WordReleased | Step::Released => with(Peer::Feeds, &[Release, Split]),
         Step::RedoRaised => [with(Peer::Feeds, &[Release, Split]), with(Peer::Looks, &[Recover])].concat(),
+        Step::LetterCopied | Step::SetAside | Step::LetterKept => with(Peer::Feeds, &[Release]),
         Step::FrontierMoved | Step::ReapMoved => with(Peer::Drains, &[Push, PushLong, PushBatch]),
         Step::Parked | Step::LainDown | Step::GotUp => {
             [with(Peer::FeedsSlowly, &[Pop, Claim]), with(Peer::DrainsSlowly, &[Push, PushBatch])].concat()
@@ -174,7 +179,17 @@ impl Scene {
         let mut options = below_wrap(self.cells, self.before);
         options.capacity(1024).cell_size(64).participants(PARTICIPANTS).claim(self.claim);
         options.wait(if self.parks { Wait::Park } else { Wait::Adaptive });
+        if matches!(self.step, Step::LeaseBegun | Step::LetGo) {
+            // So long that none expires.
+            options.lease(Duration::from_secs(3600));
+        }
+        options.max_deliveries(u32::from(self.sets_aside()));
         options
+    }
+
+    /// Whether what is given back is a dead letter.
+    pub fn sets_aside(&self) -> bool {
+        matches!(self.step, Step::LetterCopied | Step::SetAside | Step::LetterKept)
     }
 
     /// As arguments of the child that plays it.
@@ -228,8 +243,8 @@ impl Scene {
             }
             actor.turn();
             if matches!(self.peer, Peer::AwaitsMessages | Peer::AwaitsRoom) {
-                // Else the peer might have no time to fall asleep.
-                thread::sleep(Duration::from_micros(300));
+                // Else the peer might have no time to fall asleep, the less the busier the machine is.
+                thread::sleep(Duration::from_micros(300) * (1 + turns as u32 / 20));
             }
             turns += 1;
             let there = turns > self.late && !fault::is_armed();
@@ -337,13 +352,13 @@ impl Actor {
         journal.note(Deed::Took(deliveries), &ids);
         if split && ids.len() > 1 {
             journal.note(Deed::Finishing, &ids[..1]);
-            batch.ack_first(1);
+            batch.ack_first(1).unwrap();
             journal.note(Deed::Finished, &ids[..1]);
             ids.remove(0);
         }
         if self.play == Claim || deliveries > 1 {
             journal.note(Deed::Finishing, &ids);
-            batch.ack();
+            batch.ack().unwrap();
             journal.note(Deed::Finished, &ids);
         } else {
             journal.note(Deed::Releasing, &ids);
@@ -367,7 +382,7 @@ impl Actor {
         let id = [Id::of_message(&delivery)];
         self.journal.note(Deed::Took(delivery.deliveries()), &id);
         self.journal.note(Deed::Finishing, &id);
-        delivery.ack();
+        delivery.ack().unwrap();
         self.journal.note(Deed::Finished, &id);
     }
 }

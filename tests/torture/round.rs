@@ -67,7 +67,7 @@ impl Round {
                     let position = Some(delivery.position().get());
                     taker.took(&delivery, position, Some(delivery.deliveries().into()));
                     taker.finishing(1);
-                    delivery.ack();
+                    delivery.ack().unwrap();
                     taker.finished(1);
                 }
                 Err(TryPopError::Closed) => break,

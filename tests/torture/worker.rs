@@ -314,7 +314,7 @@ impl<'a> Worker<'a> {
             delivery.release();
         } else {
             self.taker.finishing(1);
-            delivery.ack();
+            delivery.ack().unwrap();
             self.taker.finished(1);
         }
         Ok(())
@@ -340,7 +340,7 @@ impl<'a> Worker<'a> {
         let len = batch.len();
         let kept = self.random.below(len as u64 + 1) as usize;
         self.taker.finishing(kept);
-        batch.ack_first(kept);
+        batch.ack_first(kept).unwrap();
         self.taker.finished(kept);
         self.linger(64);
         self.taker.releasing(kept);

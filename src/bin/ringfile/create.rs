@@ -5,6 +5,7 @@ use crate::size;
 use clap::{Args as ClapArgs, ValueEnum};
 use ringfile::{Claim, Queue};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Make a new ring; its size never changes afterwards
 ///
@@ -14,7 +15,8 @@ use std::path::PathBuf;
 Examples:
   ringfile create jobs.ring
   ringfile create small.ring --capacity 8K
-  ringfile create names.ring --capacity 1M --messages 100000 --cell-size 64")]
+  ringfile create names.ring --capacity 1M --messages 100000 --cell-size 64
+  ringfile create mail.ring --rate 50 --max-deliveries 5 --lease 30")]
 pub struct Args {
     /// Where to make it
     file: PathBuf,
@@ -38,6 +40,20 @@ pub struct Args {
     /// How consumers take messages
     #[arg(long, value_enum, default_value_t = How::Ordered)]
     claim: How,
+
+    /// How many messages a second all consumers together may take [default: any number]
+    #[arg(long, value_name = "PER_SECOND")]
+    rate: Option<f64>,
+
+    /// Set a message aside that was handed out so often, 1 to 500, without being finished [default: never]
+    ///
+    /// It goes to a ring of its own, FILE.dead, which is made now and as large. To give all of them another chance: ringfile pop FILE.dead | ringfile push FILE
+    #[arg(long, value_name = "N")]
+    max_deliveries: Option<u32>,
+
+    /// Deliver a message to another consumer when one has held it for so many seconds [default: only when that one is dead]
+    #[arg(long, value_name = "SECONDS", value_parser = size::parse_seconds)]
+    lease: Option<Duration>,
 
     /// How many producers and consumers there may be at a time, over all processes [default: 256]
     #[arg(long, value_name = "N")]
@@ -67,6 +83,15 @@ impl Args {
         }
         if let Some(participants) = self.participants {
             options.participants(participants);
+        }
+        if let Some(rate) = self.rate {
+            options.rate(rate);
+        }
+        if let Some(count) = self.max_deliveries {
+            options.max_deliveries(count);
+        }
+        if let Some(lease) = self.lease {
+            options.lease(lease);
         }
         options.create_new(&self.file).map_err(|error| Failure::open(&self.file, error))?;
         Ok(())

@@ -122,11 +122,12 @@ impl Args {
             let (written, result) = output.write();
             printed += written;
             if !self.ack {
-                batch.ack_first(printed - finished);
+                // What was printed too late for its lease comes again, as after a death.
+                let _ = batch.ack_first(printed - finished);
             }
             result.map_err(Failure::output)?;
         }
-        batch.ack();
+        let _ = batch.ack(); // too late: as above
         Ok(total as u64)
     }
 

@@ -5,6 +5,7 @@ use crate::size::counted;
 use clap::Args as ClapArgs;
 use ringfile::Recovery;
 use serde_json::json;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// Settle what killed processes owe, and tell what that was
@@ -37,12 +38,20 @@ impl Args {
             return "nothing to recover\n".to_owned();
         }
         let would = if self.dry_run { "to be " } else { "" };
-        format!(
+        let mut text = format!(
             "{} killed: {} {would}delivered again, {} {would}stepped over\n",
             counted(found.participants, "participant"),
             counted(found.put_back, "message"),
             counted(found.voided, "position"),
-        )
+        );
+        if found.expired > 0 {
+            let _ = writeln!(
+                text,
+                "leases expired: {} {would}delivered again",
+                counted(found.expired, "message")
+            );
+        }
+        text
     }
 }
 
@@ -51,6 +60,7 @@ fn as_json(path: &Path, found: &Recovery) -> String {
         "file": path.to_string_lossy(),
         "participants": found.participants,
         "put_back": found.put_back,
+        "expired": found.expired,
         "voided": found.voided,
     });
     format!("{answer:#}\n")

@@ -48,7 +48,9 @@ fn as_json(path: &Path, stats: &Stats) -> String {
     let groups: Vec<_> = stats
         .groups
         .iter()
-        .map(|group| json!({ "name": group.name, "len": group.len, "frontier": group.frontier }))
+        .map(|group| {
+            json!({ "name": group.name, "len": group.len, "frontier": group.frontier, "stuck": group.stuck })
+        })
         .collect();
     let participants: Vec<_> = stats
         .participants
@@ -66,6 +68,9 @@ fn as_json(path: &Path, stats: &Stats) -> String {
     let answer = json!({
         "file": path.to_string_lossy(),
         "closed": stats.closed,
+        "max_deliveries": stats.max_deliveries,
+        "dead_letters": stats.dead_letters,
+        "lease_ms": stats.lease.as_millis() as u64,
         "capacity": stats.capacity,
         "cells": stats.cells,
         "max_message_len": stats.max_message_len,
@@ -102,6 +107,17 @@ fn as_text(path: &Path, stats: &Stats) -> String {
         "positions",
         format!("pushed up to {}, free again up to {}", grouped(stats.tail), grouped(stats.reaped)),
     );
+    if stats.max_deliveries > 0 {
+        let letters = counted(stats.dead_letters as u64, "dead letter");
+        row("deliveries", format!("at most {} of a message; {letters}", stats.max_deliveries));
+    }
+    if !stats.lease.is_zero() {
+        row("lease", format!("{:?}", stats.lease));
+    }
+    let stuck: usize = stats.groups.iter().map(|group| group.stuck).sum();
+    if stuck > 0 {
+        row("stuck", format!("{}, for which there is no room", counted(stuck as u64, "dead letter")));
+    }
 
     let groups = stats
         .groups

@@ -1,0 +1,494 @@
+//! How a queue is made and opened.
+
+use crate::error::OpenError;
+use crate::file::header::Header;
+use crate::file::layout::{Geometry, Layout};
+use crate::file::region::Region;
+use crate::file::{Opened, Unnamed};
+use crate::queue::Queue;
+use crate::ring::{Policy, Ring, letters};
+use crate::shared::{Letters, Shared, Wait};
+use crate::sync::AtomicPair;
+use crate::sys::process;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How the consumers of a group take messages. Fixed when the group is created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Claim {
+    /// One compare-and-swap of the message's claim word. The group is a linearizable FIFO.
+    #[default]
+    Ordered,
+    /// A place drawn with fetch_add, then claimed there: for work queues on many cores. Nothing is lost or doubled, but a message
+    /// whose drawer was paused, killed or too early comes late, after later ones.
+    Ticketed,
+}
+
+/// How to open a queue, like [`std::fs::OpenOptions`].
+///
+/// What decides the shape of the file (`capacity`, `messages`, `cell_size`, `groups`, `participants`) is set when it is created; given explicitly
+/// to an open of an existing file, it must agree with it. `claim`, `rate`, `burst`, `max_deliveries`, `lease` and `mode` count at
+/// creation alone, `wait` and `recover` at each open.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempdir();
+/// # let path = dir.join("orders.ring");
+/// use ringfile::Queue;
+///
+/// let queue = Queue::options().capacity(1 << 20).open(&path)?;
+/// assert!(queue.is_new());
+/// # std::fs::remove_dir_all(dir)?;
+/// # Ok(())
+/// # }
+/// # fn tempdir() -> std::path::PathBuf {
+/// #     let dir = std::env::temp_dir().join(format!("ringfile-doc-options-{}", std::process::id()));
+/// #     std::fs::create_dir_all(&dir).unwrap();
+/// #     dir
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    capacity: Option<usize>,
+    messages: Option<u64>,
+    cell_size: Option<u32>,
+    groups: Option<u32>,
+    participants: Option<u32>,
+    claim: Claim,
+    rate: f64,
+    burst: Option<u32>,
+    max_deliveries: u32,
+    lease: Duration,
+    wait: Wait,
+    recovers: bool,
+    mode: u32,
+    first_position: u64,
+    first_unit: u64,
+}
+
+const DEFAULT_CAPACITY: usize = 64 << 20;
+const BYTES_PER_MESSAGE: u64 = 128;
+const DEFAULT_CELL_SIZE: u32 = 128;
+const DEFAULT_GROUPS: u32 = 4;
+const DEFAULT_PARTICIPANTS: u32 = 256;
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            capacity: None,
+            messages: None,
+            cell_size: None,
+            groups: None,
+            participants: None,
+            claim: Claim::Ordered,
+            rate: 0.0,
+            burst: None,
+            max_deliveries: 0,
+            lease: Duration::ZERO,
+            wait: Wait::Adaptive,
+            recovers: true,
+            mode: 0o600,
+            first_position: 0,
+            first_unit: 0,
+        }
+    }
+}
+
+impl Options {
+    /// How many bytes of messages fit, rounded up to a power of two, at least 128. Default: 64 MiB.
+    ///
+    /// Messages that fit their cell take none of it; others are rounded up to 64 bytes. No message may be longer than half of it.
+    pub fn capacity(&mut self, bytes: usize) -> &mut Self {
+        self.capacity = Some(bytes);
+        self
+    }
+
+    /// How many messages fit, rounded up to a power of two, at least 2. Default: `capacity / 128`.
+    pub fn messages(&mut self, count: u64) -> &mut Self {
+        self.messages = Some(count);
+        self
+    }
+
+    /// Bytes of a cell, 64 or 128: messages of up to 32 or 96 bytes are kept in their cell. Default: 128.
+    pub fn cell_size(&mut self, bytes: u32) -> &mut Self {
+        self.cell_size = Some(bytes);
+        self
+    }
+
+    /// How many consumer groups the file has room for, 1 to 62. Default: 4.
+    pub fn groups(&mut self, max: u32) -> &mut Self {
+        self.groups = Some(max);
+        self
+    }
+
+    /// How many producers and consumers there may be at a time, over all processes, 1 to 2,047. Default: 256.
+    pub fn participants(&mut self, max: u32) -> &mut Self {
+        self.participants = Some(max);
+        self
+    }
+
+    /// How the default group claims. Default: [`Claim::Ordered`].
+    pub fn claim(&mut self, claim: Claim) -> &mut Self {
+        self.claim = claim;
+        self
+    }
+
+    /// How many messages a second the default group may consume, over all processes together; 0.0, the default: any number.
+    ///
+    /// In any stretch of T seconds at most `rate * T + burst` deliveries start. A consumer that waits sleeps until its turn; one that does not is told
+    /// [`Paced`](crate::TryPopError::Paced).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ringfile::{Queue, TryPopError};
+    ///
+    /// let queue = Queue::options().capacity(4096).rate(1.0).in_memory()?;
+    /// queue.producer()?.push_batch(&["now", "in a second"])?;
+    /// let mut consumer = queue.consumer()?;
+    /// assert_eq!(consumer.try_pop()?, b"now");
+    /// assert!(matches!(consumer.try_pop(), Err(TryPopError::Paced { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rate(&mut self, per_second: f64) -> &mut Self {
+        self.rate = per_second;
+        self
+    }
+
+    /// How many messages of its [`rate`](Self::rate) a group may save up while it does not consume. Default: a hundredth of the rate, at least 1.
+    pub fn burst(&mut self, messages: u32) -> &mut Self {
+        self.burst = Some(messages);
+        self
+    }
+
+    /// How often a message is handed out, to each group, before it is set aside among the [dead letters](Queue::dead_letters) instead: 1 to 500; 0, the default:
+    /// without end.
+    ///
+    /// Every delivery counts that did not end in an acknowledgement: releases, deaths, expired leases. The dead letters are kept in a second file, as large as the
+    /// queue's and made together with it: its name with `.dead` behind it. When that is full, such a message stays where it is, is stepped over, and is counted
+    /// in [`GroupStats::stuck`](crate::GroupStats::stuck); it is set aside when there is room.
+    ///
+    /// Nothing is lost on the way, whoever is killed. A message may be set aside twice if the one who moved it was killed in between and the first copy was
+    /// finished and gone before anybody looked, or if its [lease](Self::lease) expired meanwhile: [`Delivery::origin`](crate::Delivery::origin) tells.
+    pub fn max_deliveries(&mut self, count: u32) -> &mut Self {
+        self.max_deliveries = count;
+        self
+    }
+
+    /// How long a claim is its consumer's alone, even if that is stuck: after that time, its messages may be delivered to others. Zero, the default: for ever.
+    ///
+    /// The only way for a living consumer to lose a message, and a paused one loses it too: without a lease only death does that. A late acknowledgement
+    /// says [`Expired`](crate::Expired), and the bytes stay valid until the guard is dropped, so a stuck consumer still keeps the room of what it holds and of all that lies
+    /// behind. The time counts from the claim, for a batch as a whole, by a clock that stands still while the machine is suspended; whoever waits looks at least every 20 ms.
+    /// A [`pop`](crate::Consumer::pop) whose lease expires while it copies takes the next message. Costs a clock and a second store in each claim, and a compare-and-swap in place of a store
+    /// in each acknowledgement.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// let queue = ringfile::Queue::options().capacity(4096).lease(Duration::from_millis(20)).in_memory()?;
+    /// queue.producer()?.push(b"job")?;
+    /// let (mut slow, mut quick) = (queue.consumer()?, queue.consumer()?);
+    /// let held = slow.claim()?;
+    /// assert_eq!(quick.pop()?, b"job"); // when the lease has expired
+    /// assert_eq!(&*held, b"job");
+    /// assert!(held.ack().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lease(&mut self, lease: Duration) -> &mut Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How calls of this open wait. Default: [`Wait::Adaptive`].
+    pub fn wait(&mut self, wait: Wait) -> &mut Self {
+        self.wait = wait;
+        self
+    }
+
+    /// The file's mode at creation, less the umask. Default: 0o600.
+    pub fn mode(&mut self, mode: u32) -> &mut Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Whether an open settles what killed processes owe, as [`Queue::recover`] does. Default: true. Without it whoever waits for the dead does.
+    pub fn recover(&mut self, recovers: bool) -> &mut Self {
+        self.recovers = recovers;
+        self
+    }
+
+    /// Where the positions and data offsets of a new queue begin: so that tests can start just below each wrap.
+    #[doc(hidden)]
+    pub fn born_at(&mut self, first_position: u64, first_unit: u64) -> &mut Self {
+        (self.first_position, self.first_unit) = (first_position, first_unit);
+        self
+    }
+
+    /// Opens the queue at `path`, or creates it.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Queue, OpenError> {
+        let path = path.as_ref();
+        attach_or_create(path, || self.attach(path), || self.create_new(path))
+    }
+
+    /// Creates the queue at `path`; an error if there is anything.
+    pub fn create_new(&self, path: impl AsRef<Path>) -> Result<Queue, OpenError> {
+        let path = path.as_ref();
+        let birth = self.birth()?;
+        // Before whole files are made in vain; the links at the end are what decides. A queue is linked before its dead letters: so these belong to
+        // another, or to one that is there by now.
+        let letters = birth.header_of_letters().map(|header| (letters_path(path), header));
+        let foreign = letters.as_ref().filter(|(path, _)| path.symlink_metadata().is_ok());
+        if path.symlink_metadata().is_ok() {
+            return Err(OpenError::Io(io::ErrorKind::AlreadyExists.into()));
+        }
+        if let Some((path, _)) = foreign {
+            return Err(not_its_letters(path));
+        }
+        let ring = Unnamed::create(path, &birth.header, self.mode, |region| drop(birth.ring(region)))?;
+        // Before the queue can be seen: a disk that is too small for both is an error now.
+        let letters = match &letters {
+            Some((path, header)) => Some((
+                Unnamed::create(path, header, self.mode, |region| drop(plain_ring(region, header)))?,
+                path,
+            )),
+            None => None,
+        };
+        ring.link(path)?;
+        if let Some((letters, path)) = letters {
+            match letters.link(path) {
+                // By an open that came before this.
+                Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                linked => linked?,
+            }
+        }
+        self.attach_as(path, true)
+    }
+
+    /// Opens the queue at `path`, which must exist.
+    pub fn attach(&self, path: impl AsRef<Path>) -> Result<Queue, OpenError> {
+        self.attach_as(path.as_ref(), false)
+    }
+
+    fn attach_as(&self, path: &Path, is_new: bool) -> Result<Queue, OpenError> {
+        require_pair_swap()?;
+        let (opened, region) = Opened::open(path)?;
+        let header = opened.header;
+        let found = header.layout.geometry;
+        let asked = self.geometry_over(found)?;
+        if asked != found {
+            return Err(OpenError::Geometry { asked, found });
+        }
+        let ring = sound_ring(region, &header)?;
+        let letters = if header.keeps_letters {
+            Letters::Itself
+        } else if ring.policy().max_deliveries == 0 {
+            Letters::None
+        } else {
+            // Beside the file itself, whatever link leads to it.
+            Letters::Kept(Arc::new(self.attach_letters(&letters_path(&path.canonicalize()?), &header)?))
+        };
+        let shared = self.join(opened, ring, letters)?;
+        Ok(Queue { shared: Arc::new(shared), is_new })
+    }
+
+    /// Opens the ring of dead letters of the queue with this header. Makes it if it is gone, or was not made before its creator was killed.
+    fn attach_letters(&self, path: &Path, of: &Header) -> Result<Shared, OpenError> {
+        let attach = || {
+            let (opened, region) = Opened::open(path)?;
+            if !opened.header.keeps_letters_of(of) {
+                return Err(not_its_letters(path));
+            }
+            let ring = sound_ring(region, &opened.header)?;
+            self.join(opened, ring, Letters::Itself)
+        };
+        let create = || {
+            let header = of.of_letters();
+            Unnamed::create(path, &header, self.mode, |region| drop(plain_ring(region, &header)))?
+                .link(path)?;
+            attach()
+        };
+        attach_or_create(path, attach, create)
+    }
+
+    /// Becomes one of those who have a file open.
+    fn join(&self, opened: Opened, ring: Ring, letters: Letters) -> Result<Shared, OpenError> {
+        let attachment = opened.attach(ring.next_attachment())?;
+        let shared = Shared::new(ring, Some(attachment), self.wait, letters);
+        if self.recovers {
+            shared.recover();
+        }
+        Ok(shared)
+    }
+
+    /// A queue in the memory of this process, by the same code, without a file.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let queue = ringfile::Queue::options().capacity(4096).in_memory()?;
+    /// queue.producer()?.push(b"hello")?;
+    /// assert_eq!(queue.consumer()?.pop()?, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn in_memory(&self) -> Result<Queue, OpenError> {
+        require_pair_swap()?;
+        let birth = self.birth()?;
+        let region = |header: &Header| Region::heap(header.layout.file_len).ok_or(OpenError::DiskFull);
+        let letters = match birth.header_of_letters() {
+            None => Letters::None,
+            Some(header) => {
+                let ring = plain_ring(region(&header)?, &header);
+                Letters::Kept(Arc::new(Shared::new(ring, None, self.wait, Letters::Itself)))
+            }
+        };
+        let ring = birth.ring(region(&birth.header)?);
+        Ok(Queue { shared: Arc::new(Shared::new(ring, None, self.wait, letters)), is_new: true })
+    }
+
+    /// What a new queue is made of.
+    fn birth(&self) -> Result<Birth, OpenError> {
+        if !(0.0..=1e9).contains(&self.rate) {
+            return Err(OpenError::Options("a rate is between 0 (any) and 1e9 messages a second"));
+        }
+        let max_deliveries = u64::from(self.max_deliveries);
+        if max_deliveries > letters::MAX_DELIVERIES {
+            return Err(OpenError::Options("a message is set aside after 1 to 500 deliveries, or never (0)"));
+        }
+        let burst = self.burst.map_or((self.rate / 100.0) as u64, u64::from).max(1);
+        // A lease that does not fit is one of 584 years.
+        let lease = u64::try_from(self.lease.as_nanos()).unwrap_or(u64::MAX);
+        let policy = Policy { max_deliveries, lease };
+        let ticketed = self.claim == Claim::Ticketed;
+        Ok(Birth { header: self.header()?, policy, ticketed, rate: self.rate, burst })
+    }
+
+    /// The header of a new queue.
+    fn header(&self) -> Result<Header, OpenError> {
+        let capacity = self.capacity.unwrap_or(DEFAULT_CAPACITY) as u64;
+        let default = Geometry {
+            data_bytes: power_of_two(capacity.max(128))?,
+            cells: power_of_two((capacity / BYTES_PER_MESSAGE).max(2))?,
+            cell_size: DEFAULT_CELL_SIZE,
+            groups: DEFAULT_GROUPS,
+            participants: DEFAULT_PARTICIPANTS,
+        };
+        let layout = Layout::new(self.geometry_over(default)?).ok_or(OpenError::Options(
+            "these sizes are out of range: cells have 64 or 128 bytes; at most 2^32 messages, 2^46 bytes, 62 groups and 2,047 participants",
+        ))?;
+        Ok(Header {
+            layout,
+            uuid: process::random_id()?,
+            created: process::unix_nanos(),
+            first_position: self.first_position,
+            first_unit: self.first_unit,
+            keeps_letters: false,
+        })
+    }
+
+    /// A geometry with what was given explicitly in place of what it has.
+    fn geometry_over(&self, under: Geometry) -> Result<Geometry, OpenError> {
+        Ok(Geometry {
+            data_bytes: match self.capacity {
+                Some(bytes) => power_of_two(bytes.max(128) as u64)?,
+                None => under.data_bytes,
+            },
+            cells: match self.messages {
+                Some(count) => power_of_two(count.max(2))?,
+                None => under.cells,
+            },
+            cell_size: self.cell_size.unwrap_or(under.cell_size),
+            groups: self.groups.unwrap_or(under.groups),
+            participants: self.participants.unwrap_or(under.participants),
+        })
+    }
+}
+
+/// What a new queue is made of.
+struct Birth {
+    header: Header,
+    policy: Policy,
+    ticketed: bool,
+    rate: f64,
+    burst: u64,
+}
+
+impl Birth {
+    /// The queue in fresh memory.
+    fn ring(&self, region: Region) -> Ring {
+        let mut ring = Ring::new(region, self.header.layout);
+        ring.format(self.header.first_position, self.header.first_unit, self.ticketed, self.policy);
+        // -0.0 would not read as no rate.
+        ring.set_rate(0, self.rate.abs(), self.burst);
+        ring
+    }
+
+    /// The header of the ring of its dead letters, if it sets any aside.
+    fn header_of_letters(&self) -> Option<Header> {
+        (self.policy.max_deliveries > 0).then(|| self.header.of_letters())
+    }
+}
+
+/// A ring of dead letters in fresh memory.
+fn plain_ring(region: Region, header: &Header) -> Ring {
+    let mut ring = Ring::new(region, header.layout);
+    ring.format(header.first_position, header.first_unit, false, Policy::default());
+    ring
+}
+
+/// A ring that was there, if it can be one.
+fn sound_ring(region: Region, header: &Header) -> Result<Ring, OpenError> {
+    let ring = Ring::new(region, header.layout);
+    match ring.contradiction() {
+        None => Ok(ring),
+        Some(what) => Err(OpenError::Corrupt(what)),
+    }
+}
+
+/// Where the dead letters of the queue at `path` are kept.
+fn letters_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".dead");
+    name.into()
+}
+
+fn not_its_letters(path: &Path) -> OpenError {
+    OpenError::ForeignDeadLetters(path.to_owned())
+}
+
+/// Takes up what is at `path`, or makes it, until one of the two works.
+fn attach_or_create<T>(
+    path: &Path,
+    attach: impl Fn() -> Result<T, OpenError>,
+    create: impl Fn() -> Result<T, OpenError>,
+) -> Result<T, OpenError> {
+    loop {
+        match attach() {
+            Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        match create() {
+            // Made by another meanwhile; but a link that leads nowhere would be there for ever.
+            Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists && path.exists() => {}
+            other => return other,
+        }
+    }
+}
+
+fn power_of_two(count: u64) -> Result<u64, OpenError> {
+    count
+        .checked_next_power_of_two()
+        .ok_or(OpenError::Options("the capacity or number of messages is too large"))
+}
+
+fn require_pair_swap() -> Result<(), OpenError> {
+    if AtomicPair::is_supported() {
+        Ok(())
+    } else {
+        Err(OpenError::Unsupported("this processor cannot swap 128 bits at once"))
+    }
+}

@@ -1,0 +1,133 @@
+//! Dead letters: messages that were handed out too often without being finished are moved to a ring of their own, so that they pin nothing.
+//!
+//! Whoever finds one claims it like any other, copies it, and marks it. Killed in between, its claim is put back with a greater count, and the next one
+//! looks first whether there is a copy. Where the other ring is full the message stays, and is stepped over.
+
+use super::claim::{Claimed, Popper};
+use super::push::Reserved;
+use super::words::{Claim, Extent, Kind, State};
+use super::{Ring, Span};
+use crate::fault::{self, Step};
+use crate::sync::{Ordering, fence};
+
+/// The largest limit of deliveries: counts above it are at least so much and never repeat, but may go back to half of what fits.
+pub const MAX_DELIVERIES: u64 = 500;
+
+/// Where a dead letter comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its position there.
+    pub position: u64,
+    /// The name of the group that set it aside.
+    pub name: u8,
+}
+
+impl Ring {
+    /// Whether a message that was put back has been handed out for the last time.
+    #[inline]
+    pub(super) fn is_letter(&self, word: Claim) -> bool {
+        self.policy.max_deliveries != 0
+            && word.state() == State::Redo
+            && word.deliveries() >= self.policy.max_deliveries
+    }
+
+    /// Whether somebody has already tried to set it aside, and was killed or found no room.
+    pub fn is_stuck_letter(&self, word: Claim) -> bool {
+        self.is_letter(word) && word.deliveries() > self.policy.max_deliveries
+    }
+
+    /// Writes where the letter comes from that was staged for `reserved`, the only message of it.
+    pub fn set_origin(&self, reserved: &Reserved, origin: Origin) {
+        let cell = self.cell(reserved.first);
+        let extent = Extent::unpack(cell.extent().load(Ordering::Relaxed));
+        cell.extent().store(Extent { name: origin.name, ..extent }.pack(), Ordering::Relaxed);
+        cell.origin().store(origin.position, Ordering::Relaxed);
+    }
+
+    /// Where the letter at a claimed position comes from.
+    pub fn origin(&self, position: u64) -> Origin {
+        let cell = self.cell(position);
+        let extent = Extent::unpack(cell.extent().load(Ordering::Relaxed));
+        Origin { position: cell.origin().load(Ordering::Relaxed), name: extent.name }
+    }
+
+    /// Whether a letter from there is still in this ring of letters.
+    pub fn has_letter(&self, origin: Origin) -> bool {
+        let end = self.tail().position;
+        (self.reaped().position..end).any(|at| {
+            let is_ready = self.published(at).is_some_and(|publish| publish.kind() == Kind::Ready);
+            let found = is_ready && self.origin(at) == origin;
+            // Read afterwards: a cell that was not given back is not that of another letter.
+            fence(Ordering::Acquire);
+            found && self.reaped().position <= at
+        })
+    }
+}
+
+/// A ring of letters and a producer in it.
+pub trait Letters {
+    /// Whether it has a letter from there.
+    fn has(&self, origin: Origin) -> bool;
+
+    /// Publishes a letter. False: there is no room.
+    fn push(&mut self, origin: Origin, ring: &Ring, message: Span) -> bool;
+
+    /// Whether there would be room for so many bytes.
+    fn has_room(&mut self, len: usize) -> bool;
+}
+
+/// Without a ring there is no room.
+impl<L: Letters> Letters for Option<L> {
+    fn has(&self, origin: Origin) -> bool {
+        self.as_ref().is_some_and(|letters| letters.has(origin))
+    }
+
+    fn push(&mut self, origin: Origin, ring: &Ring, message: Span) -> bool {
+        self.as_mut().is_some_and(|letters| letters.push(origin, ring, message))
+    }
+
+    fn has_room(&mut self, len: usize) -> bool {
+        self.as_mut().is_some_and(|letters| letters.has_room(len))
+    }
+}
+
+impl Popper {
+    /// Whether what it has claimed is a letter.
+    #[inline]
+    pub fn has_letter(&self, ring: &Ring, claimed: &Claimed) -> bool {
+        ring.policy.max_deliveries != 0 && claimed.came_back() && claimed.deliveries() > ring.policy.max_deliveries
+    }
+
+    /// Moves a letter that it has claimed, or puts it back where there is no room. Says whether it was moved.
+    pub fn set_aside(
+        &mut self,
+        ring: &Ring,
+        claimed: &Claimed,
+        message: Span,
+        letters: &mut impl Letters,
+    ) -> bool {
+        let group = ring.group(self.entry().into());
+        let origin = Origin { position: claimed.first, name: group.entry().name as u8 };
+        // Counted by whoever tried before: it may have been killed between the copy and the mark.
+        let tried = claimed.deliveries() - 1 > ring.policy.max_deliveries;
+        let copied = tried && letters.has(origin) || letters.push(origin, ring, message);
+        if copied {
+            fault::point(Step::LetterCopied);
+            self.conclude(ring, claimed, claimed.word.set_aside(), Step::SetAside);
+        } else {
+            // Nobody is told: there is nothing to be had until there is room.
+            let word = Claim::redo(claimed.word.tag(), claimed.deliveries());
+            self.conclude(ring, claimed, word, Step::LetterKept);
+            self.pass_letters(true);
+        }
+        copied
+    }
+
+    /// The first message that nobody could set aside, if it is what holds the frontier.
+    pub fn stuck_letter(&self, ring: &Ring) -> Option<Span> {
+        let group = ring.group(self.entry().into());
+        let frontier = group.frontier();
+        let first = group.claim_at(frontier.position, frontier.tenancy);
+        first.filter(|word| ring.is_stuck_letter(*word)).and_then(|_| ring.message(frontier.position).ok())
+    }
+}
