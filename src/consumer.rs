@@ -9,7 +9,7 @@ use crate::ring::letters::{self, Letters as _};
 use crate::ring::pace::{Paced, Pacer};
 use crate::ring::words::{Binding, Kind};
 use crate::ring::{Ring, Span, participant, reclaim};
-use crate::shared::{Letters, Patrol, Shared, Stall, unless_waiting};
+use crate::shared::{Patrol, Shared, Stall, unless_waiting};
 use crate::sys::wait;
 use std::cell::Cell;
 use std::fmt;
@@ -45,8 +45,6 @@ pub struct Consumer {
     pacer: Pacer,
     /// What is claimed and not let go of. Found by the next call if its guard was leaked.
     claimed: Option<Claimed>,
-    /// A producer of the ring of dead letters, from the first that it finds.
-    letters: Option<Producer>,
     stall: Stall,
     patrol: Patrol,
     /// One thread at a time.
@@ -64,7 +62,6 @@ impl Consumer {
             popper,
             pacer,
             claimed: None,
-            letters: None,
             stall: Stall::default(),
             patrol: Patrol::default(),
             not_sync: PhantomData,
@@ -198,7 +195,8 @@ impl Consumer {
 
     /// Shows up to `max` messages (at most 1,024) to `see`, without copying them, and finishes them; waits until there is one. Returns how many were finished.
     ///
-    /// If `see` panics, what it returned from is finished and the rest comes again. If a [lease](crate::Options::lease) expired meanwhile, all come again.
+    /// If `see` panics, what it returned from is finished and the rest comes again. If a [lease](crate::Options::lease) expired meanwhile and they were put back, all
+    /// come again, and none was finished.
     pub fn drain(&mut self, max: usize, see: impl FnMut(&[u8])) -> Result<usize, PopError> {
         self.claim_batch(max).map(|batch| batch.drain(see))
     }
@@ -229,17 +227,19 @@ impl Consumer {
         if self.claimed.is_some() {
             self.release();
         }
+        let mut letters = None;
         loop {
             let ring = &self.shared.ring;
             let mut pace = Paced::new(ring, self.pacer, wait::nanos);
-            let claimed = match self.popper.try_claim_paced(ring, max, &mut pace) {
+            let claimed = match self.popper.try_claim(ring, max, &mut pace) {
                 Ok(claimed) => claimed,
                 Err(nothing) => return Err(self.explain(nothing)),
             };
             if self.patrol.is_due() {
                 self.look_below(&claimed);
             }
-            if !self.popper.has_letter(&self.shared.ring, &claimed) || !self.set_aside(&claimed) {
+            if !self.popper.has_letter(&self.shared.ring, &claimed) || !self.set_aside(&claimed, &mut letters)
+            {
                 return Ok(claimed);
             }
         }
@@ -248,32 +248,34 @@ impl Consumer {
     /// Moves a message that was handed out too often to the dead letters, or leaves it where it is if there is no room. False: it cannot be read, which is to be
     /// said of it as of any other.
     #[cold]
-    fn set_aside(&mut self, claimed: &Claimed) -> bool {
+    fn set_aside(&mut self, claimed: &Claimed, moving: &mut Option<Moving>) -> bool {
         let Ok(message) = self.shared.ring.message(claimed.first) else {
             return false;
         };
-        self.join_letters();
-        self.popper.set_aside(&self.shared.ring, claimed, message, &mut self.letters);
+        let moving =
+            moving.get_or_insert_with(|| Moving { letters: self.join_letters(), left: MOVED_AT_ONCE });
+        self.popper.set_aside(&self.shared.ring, claimed, message, &mut moving.letters);
         self.shared.parker.wake_after_ack(&self.shared.ring, self.popper.entry(), 0);
+        moving.left -= 1;
+        if moving.left == 0 {
+            // The others are for later calls.
+            self.popper.pass_letters(true);
+            moving.left = MOVED_AT_ONCE;
+        }
         true
     }
 
-    /// Takes a slot among the dead letters, if it has none yet and one is free.
-    fn join_letters(&mut self) {
-        if self.letters.is_none()
-            && let Letters::Kept(letters) = &self.shared.letters
-        {
-            self.letters = Producer::new(letters.clone()).ok();
-        }
+    /// A producer of the ring of dead letters, if there is a slot for one. It is not kept, since others read them.
+    fn join_letters(&self) -> Option<Producer> {
+        Producer::new(self.shared.letters.clone()?).ok()
     }
 
     /// Looks again at what could not be set aside, if there is room for the first by now.
     fn retry_letters(&mut self) {
-        if let Some(message) = self.popper.stuck_letter(&self.shared.ring) {
-            self.join_letters();
-            if self.letters.has_room(message.len) {
-                self.popper.pass_letters(false);
-            }
+        if let Some(message) = self.popper.stuck_letter(&self.shared.ring)
+            && self.join_letters().has_room(message.len)
+        {
+            self.popper.pass_letters(false);
         }
     }
 
@@ -447,6 +449,15 @@ impl fmt::Debug for Consumer {
     }
 }
 
+/// So many letters are moved by one call that finds them, which is not to wait for all.
+const MOVED_AT_ONCE: u32 = 64;
+
+/// What a call has for moving letters.
+struct Moving {
+    letters: Option<Producer>,
+    left: u32,
+}
+
 /// The bytes of a message that the caller holds.
 ///
 /// # Safety
@@ -482,13 +493,10 @@ impl Delivery<'_> {
         self.claimed().deliveries() as u32
     }
 
-    /// Where it comes from, if this is a queue of [dead letters](crate::Queue::dead_letters).
+    /// Where it comes from, if it is a [dead letter](crate::Queue::dead_letters).
     pub fn origin(&self) -> Option<Origin> {
-        let shared = &self.consumer.shared;
-        matches!(shared.letters, Letters::Itself).then(|| {
-            let letters::Origin { position, name } = shared.ring.origin(self.claimed().first);
-            Origin { position: Position(position), group: name.into() }
-        })
+        let letters::Origin { position, name } = self.consumer.shared.ring.origin(self.claimed().first)?;
+        Some(Origin { position: Position(position), group: name.into() })
     }
 
     /// Finishes the message: it will not be delivered again. Fails only where the queue has a [lease](crate::Options::lease), if that had expired and the message was put back.

@@ -7,10 +7,11 @@ use crate::file::region::Region;
 use crate::file::{Opened, Unnamed};
 use crate::queue::Queue;
 use crate::ring::{Policy, Ring, letters};
-use crate::shared::{Letters, Shared, Wait};
+use crate::shared::{Shared, Wait};
 use crate::sync::AtomicPair;
 use crate::sys::process;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,7 +169,7 @@ impl Options {
     ///
     /// Every delivery counts that did not end in an acknowledgement: releases, deaths, expired leases. The dead letters are kept in a second file, as large as the
     /// queue's and made together with it: its name with `.dead` behind it. When that is full, such a message stays where it is, is stepped over, and is counted
-    /// in [`GroupStats::stuck`](crate::GroupStats::stuck); it is set aside when there is room.
+    /// in [`GroupStats::stuck`](crate::GroupStats::stuck); it is set aside when there is room, and until then a closed queue is not drained.
     ///
     /// Nothing is lost on the way, whoever is killed. A message may be set aside twice if the one who moved it was killed in between and the first copy was
     /// finished and gone before anybody looked, or if its [lease](Self::lease) expired meanwhile: [`Delivery::origin`](crate::Delivery::origin) tells.
@@ -181,9 +182,12 @@ impl Options {
     ///
     /// The only way for a living consumer to lose a message, and a paused one loses it too: without a lease only death does that. A late acknowledgement
     /// says [`Expired`](crate::Expired), and the bytes stay valid until the guard is dropped, so a stuck consumer still keeps the room of what it holds and of all that lies
-    /// behind. The time counts from the claim, for a batch as a whole, by a clock that stands still while the machine is suspended; whoever waits looks at least every 20 ms.
-    /// A [`pop`](crate::Consumer::pop) whose lease expires while it copies takes the next message. Costs a clock and a second store in each claim, and a compare-and-swap in place of a store
-    /// in each acknowledgement.
+    /// behind. The time counts from the claim, for a batch as a whole, by a clock that stands still while the machine is suspended; it is up when somebody who waits or
+    /// opens the queue looks, which those who sleep do every few milliseconds (but not while they wait for their [rate](Self::rate)).
+    /// A [`pop`](crate::Consumer::pop) whose lease expires while it copies takes the next message.
+    ///
+    /// Costs a clock and two stores in each claim, a compare-and-swap in place of a store and another store in each acknowledgement, and for those who make room a look at the slot of
+    /// each participant.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -251,16 +255,13 @@ impl Options {
         }
         let ring = Unnamed::create(path, &birth.header, self.mode, |region| drop(birth.ring(region)))?;
         // Before the queue can be seen: a disk that is too small for both is an error now.
-        let letters = match &letters {
-            Some((path, header)) => Some((
-                Unnamed::create(path, header, self.mode, |region| drop(plain_ring(region, header)))?,
-                path,
-            )),
-            None => None,
-        };
+        let unnamed = letters.as_ref().map(|(path, header)| {
+            Unnamed::create(path, header, self.mode, |region| drop(plain_ring(region, header)))
+        });
+        let unnamed = unnamed.transpose()?;
         ring.link(path)?;
-        if let Some((letters, path)) = letters {
-            match letters.link(path) {
+        if let (Some(unnamed), Some((path, _))) = (unnamed, letters) {
+            match unnamed.link(&path) {
                 // By an open that came before this.
                 Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 linked => linked?,
@@ -284,41 +285,38 @@ impl Options {
             return Err(OpenError::Geometry { asked, found });
         }
         let ring = sound_ring(region, &header)?;
-        let letters = if header.keeps_letters {
-            Letters::Itself
-        } else if ring.policy().max_deliveries == 0 {
-            Letters::None
-        } else {
-            // Beside the file itself, whatever link leads to it.
-            Letters::Kept(Arc::new(self.attach_letters(&letters_path(&path.canonicalize()?), &header)?))
-        };
+        let sets_aside = !header.keeps_letters && ring.policy().max_deliveries > 0;
+        // Beside the file itself, whatever link leads to it.
+        let letters = sets_aside.then(|| self.attach_letters(&path.canonicalize()?, &header)).transpose()?;
         let shared = self.join(opened, ring, letters)?;
         Ok(Queue { shared: Arc::new(shared), is_new })
     }
 
     /// Opens the ring of dead letters of the queue with this header. Makes it if it is gone, or was not made before its creator was killed.
-    fn attach_letters(&self, path: &Path, of: &Header) -> Result<Shared, OpenError> {
+    fn attach_letters(&self, queue: &Path, of: &Header) -> Result<Shared, OpenError> {
+        let path = &letters_path(queue);
         let attach = || {
             let (opened, region) = Opened::open(path)?;
             if !opened.header.keeps_letters_of(of) {
                 return Err(not_its_letters(path));
             }
             let ring = sound_ring(region, &opened.header)?;
-            self.join(opened, ring, Letters::Itself)
+            self.join(opened, ring, None)
         };
         let create = || {
             let header = of.of_letters();
-            Unnamed::create(path, &header, self.mode, |region| drop(plain_ring(region, &header)))?
-                .link(path)?;
+            // For the same people.
+            let mode = queue.metadata()?.mode() & 0o777;
+            Unnamed::create(path, &header, mode, |region| drop(plain_ring(region, &header)))?.link(path)?;
             attach()
         };
         attach_or_create(path, attach, create)
     }
 
     /// Becomes one of those who have a file open.
-    fn join(&self, opened: Opened, ring: Ring, letters: Letters) -> Result<Shared, OpenError> {
+    fn join(&self, opened: Opened, ring: Ring, letters: Option<Shared>) -> Result<Shared, OpenError> {
         let attachment = opened.attach(ring.next_attachment())?;
-        let shared = Shared::new(ring, Some(attachment), self.wait, letters);
+        let shared = Shared::new(ring, Some(attachment), self.wait, letters.map(Arc::new));
         if self.recovers {
             shared.recover();
         }
@@ -339,13 +337,11 @@ impl Options {
         require_pair_swap()?;
         let birth = self.birth()?;
         let region = |header: &Header| Region::heap(header.layout.file_len).ok_or(OpenError::DiskFull);
-        let letters = match birth.header_of_letters() {
-            None => Letters::None,
-            Some(header) => {
-                let ring = plain_ring(region(&header)?, &header);
-                Letters::Kept(Arc::new(Shared::new(ring, None, self.wait, Letters::Itself)))
-            }
-        };
+        let letters = birth.header_of_letters().map(|header| {
+            let ring = plain_ring(region(&header)?, &header);
+            Ok::<_, OpenError>(Arc::new(Shared::new(ring, None, self.wait, None)))
+        });
+        let letters = letters.transpose()?;
         let ring = birth.ring(region(&birth.header)?);
         Ok(Queue { shared: Arc::new(Shared::new(ring, None, self.wait, letters)), is_new: true })
     }

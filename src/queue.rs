@@ -4,7 +4,7 @@ use crate::consumer::Consumer;
 use crate::error::{AttachError, DeadLettersError, OpenError};
 use crate::options::Options;
 use crate::producer::Producer;
-use crate::shared::{Letters, Shared};
+use crate::shared::Shared;
 use crate::stats::{Backlog, Recovery, Stats, Verification};
 use std::fmt;
 use std::path::Path;
@@ -88,11 +88,7 @@ impl Queue {
 
     /// Where everything stands. Hints while others work.
     pub fn stats(&self) -> Stats {
-        let letters = match &self.shared.letters {
-            Letters::Kept(letters) => Some(&letters.ring),
-            Letters::None | Letters::Itself => None,
-        };
-        Stats::of(&self.shared.ring, letters)
+        Stats::of(&self.shared.ring, self.shared.letters.as_ref().map(|letters| &letters.ring))
     }
 
     /// Settles what killed processes owe: what they had reserved becomes positions without a message, what they had claimed is delivered again, their places as participants come free.
@@ -139,10 +135,8 @@ impl Queue {
     /// # }
     /// ```
     pub fn dead_letters(&self) -> Result<Queue, DeadLettersError> {
-        match &self.shared.letters {
-            Letters::Kept(shared) => Ok(Queue { shared: shared.clone(), is_new: false }),
-            Letters::None | Letters::Itself => Err(DeadLettersError::NoneAreKept),
-        }
+        let shared = self.shared.letters.clone().ok_or(DeadLettersError::NoneAreKept)?;
+        Ok(Queue { shared, is_new: false })
     }
 
     /// Reads the whole file and says what contradicts itself. Changes nothing; while others work it may see what is half done.

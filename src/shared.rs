@@ -36,23 +36,18 @@ pub struct Shared {
     pub parker: Parker,
     pub wait: Wait,
     attachment: Option<Attachment>,
-    /// Where dead letters go.
-    pub letters: Letters,
-}
-
-/// What a queue has to do with dead letters.
-pub enum Letters {
-    /// It sets none aside.
-    None,
-    /// It sets them aside there.
-    Kept(Arc<Shared>),
-    /// Its messages are those of another queue.
-    Itself,
+    /// Where dead letters go, if any are set aside.
+    pub letters: Option<Arc<Shared>>,
 }
 
 impl Shared {
     /// `attachment`: none for a queue that lives in this process alone.
-    pub fn new(ring: Ring, attachment: Option<Attachment>, wait: Wait, letters: Letters) -> Shared {
+    pub fn new(
+        ring: Ring,
+        attachment: Option<Attachment>,
+        wait: Wait,
+        letters: Option<Arc<Shared>>,
+    ) -> Shared {
         let parker = Parker::new(ring.region().is_shared());
         let closed = Tail { position: 0, unit: Unit::new(0), closed: true, owner: Owner::NOBODY }.pack().lo;
         let keep =
@@ -96,10 +91,7 @@ impl Shared {
 
     /// What that is for the ring of dead letters, if there is one.
     pub fn with_letters(&self, settle: fn(&Shared) -> Settled) -> Settled {
-        match &self.letters {
-            Letters::Kept(letters) => settle(letters),
-            Letters::None | Letters::Itself => Settled::default(),
-        }
+        self.letters.as_deref().map(settle).unwrap_or_default()
     }
 
     /// What the kernel says of the attachments that slots name: their locks are free, or the process that took them is on its way out of the

@@ -176,7 +176,8 @@ impl Watch {
     /// Whether a sleeper that got up has ended the doze of somebody, who is to be woken.
     pub fn ends_doze(&self, ring: &Ring) -> bool {
         let last = Said::last(ring, Role::Watcher);
-        last.has(Said::ALL_ASLEEP)
+        // Who gets up may claim something, and a lease may expire though all are of one attachment.
+        last.has(if ring.is_leased() { Said::DOZING } else { Said::ALL_ASLEEP })
             && self.said != Some((Role::Watcher, last))
             && last.replace(ring, Role::Watcher, Said::NOTHING)
     }

@@ -344,10 +344,19 @@ fn play_all(scenes: &[Scene], play: impl Fn(&Scene) + Sync) {
     });
 }
 
+/// Every step, or the one that the environment names.
+fn steps() -> impl Iterator<Item = Step> {
+    let only = std::env::var("RINGFILE_STEP").ok();
+    Step::ALL
+        .iter()
+        .copied()
+        .filter(move |step| only.as_ref().is_none_or(|only| *only == format!("{step:?}")))
+}
+
 #[test]
 fn killed_at_every_step() {
     let at_least = number_from("RINGFILE_CRASHES", 2);
-    let all: Vec<_> = Step::ALL.iter().flat_map(|&step| scenes(step, Action::Kill, at_least)).collect();
+    let all: Vec<_> = steps().flat_map(|step| scenes(step, Action::Kill, at_least)).collect();
     let delays = Mutex::new(Vec::new());
     play_all(&all, |scene| {
         let took = perform(scene, |_, child| {
@@ -380,7 +389,7 @@ fn pause(random: &mut Random) -> Duration {
 #[test]
 fn paused_at_every_step() {
     let at_least = number_from("RINGFILE_PAUSES", 2);
-    let all: Vec<_> = Step::ALL.iter().flat_map(|&step| scenes(step, Action::Stop, at_least)).collect();
+    let all: Vec<_> = steps().flat_map(|step| scenes(step, Action::Stop, at_least)).collect();
     play_all(&all, |scene| {
         perform(scene, |stage, child| {
             assert_eq!(child.doing(), Doing::Stopped, "the child did not get there");

@@ -3,10 +3,14 @@
 mod common;
 
 use common::{
-    CLAIMS, Child, Dir, below_wrap, handles, run_child, say, spawn, until, until_killed, watch, with_batch,
+    CLAIMS, Child, Dir, Doing, below_wrap, handles, run_child, say, spawn, spawn_under, until, until_killed,
+    watch, with_batch,
 };
-use ringfile::{AttachError, Claim, Queue, Recovery, TryPopError, TryPushError};
+use ringfile::file::layout::cursor;
+use ringfile::sys::process::{self, Identity};
+use ringfile::{AttachError, Claim, PopTimeoutError, Queue, Recovery, TryPopError, TryPushError};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +19,9 @@ const KIB: usize = 1024;
 #[test]
 fn child() {
     run_child(|role, args| {
+        if role == "nothing" {
+            until_killed();
+        }
         let queue = Queue::options().attach(Path::new(args[0])).unwrap();
         match role {
             "hold a claim" => {
@@ -53,6 +60,28 @@ fn child() {
                 say(format!("{} {}", fork(|| until_killed()), delivery.deliveries()));
                 until_killed();
             }
+            "hold a claim and have a child past the C library" => {
+                let mut consumer = queue.consumer().unwrap();
+                let delivery = consumer.claim().unwrap();
+                say(format!("{} {}", clone_past_the_c_library(), delivery.deliveries()));
+                until_killed();
+            }
+            "hold a claim and execute another program" => {
+                let mut consumer = queue.consumer().unwrap();
+                let delivery = consumer.claim().unwrap();
+                let mut sleep = Command::new("sleep");
+                sleep.arg("120").stdin(Stdio::null()).stdout(Stdio::null());
+                let mut sleeping = sleep.spawn().unwrap();
+                say(format!("{} {}", sleeping.id(), delivery.deliveries()));
+                sleeping.wait().unwrap();
+            }
+            "hold a claim in a thread that outlives its leader" => {
+                let mut consumer = queue.consumer().unwrap();
+                let delivery = consumer.claim().unwrap();
+                end_the_leader();
+                say(delivery.deliveries().to_string());
+                until_killed();
+            }
             other => panic!("no role {other}"),
         }
     });
@@ -72,6 +101,40 @@ fn fork(body: impl FnOnce() -> bool) -> libc::pid_t {
             child
         }
     }
+}
+
+/// Makes a child of which no handler is told. It closes all files, keeps its parent's memory, and sleeps. Returns its number.
+fn clone_past_the_c_library() -> libc::c_long {
+    // SAFETY: without a stack of its own or flags it is a fork; the child makes system calls only, and never returns.
+    match unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) } {
+        0 => {
+            // SAFETY: the child uses no files any more.
+            unsafe { libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) };
+            loop {
+                // SAFETY: takes nothing.
+                unsafe { libc::pause() };
+            }
+        }
+        child => {
+            assert!(child > 0, "a child can be made");
+            child
+        }
+    }
+}
+
+/// Ends the first thread of this process, which is another; the others go on.
+fn end_the_leader() {
+    extern "C" fn end_this_thread(_: libc::c_int) {
+        // SAFETY: the thread ends, whatever it still has.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+    let handler: extern "C" fn(libc::c_int) = end_this_thread;
+    // SAFETY: the handler makes one system call.
+    unsafe { libc::signal(libc::SIGUSR1, handler as libc::sighandler_t) };
+    let process = std::process::id();
+    // SAFETY: takes no pointers.
+    let sent = unsafe { libc::syscall(libc::SYS_tgkill, process, process, libc::SIGUSR1) };
+    assert_eq!(sent, 0, "the leader is signalled");
 }
 
 /// Drops a child's copy of what its parent has as well.
@@ -210,22 +273,141 @@ fn a_forked_child_has_no_part_in_the_queue() {
 /// A child lives on that never called `exec`: its killed parent is dead all the same.
 #[test]
 fn a_forked_child_does_not_keep_its_parent_alive() {
-    let _watchdog = watch("a killed parent");
+    outlived_by_its_child("hold a claim and have a child");
+}
+
+/// A process that has memory of the dead one's, but not its lock, keeps it from nobody: what is mapped and what holds the lock are two
+/// descriptions (L3).
+#[test]
+fn l3_a_mapping_does_not_keep_its_owner_alive() {
+    outlived_by_its_child("hold a claim and have a child past the C library");
+}
+
+#[test]
+fn a_program_that_the_dead_one_started_does_not_keep_it_alive() {
+    outlived_by_its_child("hold a claim and execute another program");
+}
+
+fn outlived_by_its_child(role: &str) {
+    let _watchdog = watch(role);
+    let dir = Dir::new();
+    let queue = shared(&dir, Claim::Ordered);
+    let (mut producer, mut consumer) = handles(&queue);
+    producer.push(b"job").unwrap();
+    let mut parent = spawn(role, &[&dir.file("q")]);
+    let said = parent.hear();
+    let (child, deliveries) = said.split_once(' ').unwrap();
+    assert_eq!(deliveries, "1");
+    parent.kill();
+    let job = consumer.claim_timeout(Duration::from_secs(60)).map(|job| job.deliveries());
+    // SAFETY: takes no pointers.
+    assert_eq!(unsafe { libc::kill(child.parse().unwrap(), libc::SIGKILL) }, 0, "it lived until now");
+    assert_eq!(job.unwrap(), 2);
+}
+
+/// Nobody has asked how it ended, so that its number is still there.
+#[test]
+fn a_zombie_is_dead() {
+    let _watchdog = watch("a zombie");
     for claim in CLAIMS {
         let dir = Dir::new();
         let queue = shared(&dir, claim);
         let (mut producer, mut consumer) = handles(&queue);
         producer.push(b"job").unwrap();
-        let mut parent = spawn("hold a claim and have a child", &[&dir.file("q")]);
-        let said = parent.hear();
-        let (child, deliveries) = said.split_once(' ').unwrap();
-        assert_eq!(deliveries, "1");
-        parent.kill();
-        let job = consumer.claim_timeout(Duration::from_secs(60)).map(|job| job.deliveries());
-        // SAFETY: takes no pointers.
-        assert_eq!(unsafe { libc::kill(child.parse().unwrap(), libc::SIGKILL) }, 0, "it lived until now");
-        assert_eq!(job.unwrap(), 2);
+        let mut child = spawn("hold a claim", &[&dir.file("q")]);
+        child.hear();
+        child.signal(libc::SIGKILL);
+        assert_eq!(consumer.claim_timeout(Duration::from_secs(60)).unwrap().deliveries(), 2);
+        assert_eq!(child.doing(), Doing::Ended);
     }
+}
+
+/// The process looks like a zombie, and one of its threads still works.
+#[test]
+fn a_process_whose_leader_is_gone_lives() {
+    let _watchdog = watch("a process without its leader");
+    let dir = Dir::new();
+    let queue = shared(&dir, Claim::Ordered);
+    let (mut producer, mut consumer) = handles(&queue);
+    producer.push(b"job").unwrap();
+    let mut child = spawn("hold a claim in a thread that outlives its leader", &[&dir.file("q")]);
+    child.expect("1");
+    until("its leader is gone", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap();
+        stat.rsplit_once(") ").unwrap().1.starts_with('Z')
+    });
+    assert_eq!(consumer.pop_timeout(Duration::from_millis(50)), Err(PopTimeoutError::Timeout));
+    assert!(queue.recover().is_nothing());
+    child.kill();
+    assert_eq!(consumer.claim_timeout(Duration::from_secs(60)).unwrap().deliveries(), 2);
+}
+
+/// Process numbers mean nothing across PID namespaces; locks do.
+#[test]
+fn a_peer_in_another_pid_namespace_lives_until_it_dies() {
+    let _watchdog = watch("a peer in another PID namespace");
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--user", "--map-root-user", "--pid", "--fork", "--kill-child=SIGKILL"]);
+    let mut can_it = Command::new("unshare");
+    can_it.args(unshare.get_args()).arg("true").stderr(Stdio::null());
+    if !can_it.status().is_ok_and(|status| status.success()) {
+        return println!("not run: PID namespaces cannot be made here");
+    }
+    let dir = Dir::new();
+    let queue = shared(&dir, Claim::Ordered);
+    let (mut producer, mut consumer) = handles(&queue);
+    producer.push(b"job").unwrap();
+    let mut child = spawn_under(unshare, "hold a claim", &[&dir.file("q")]);
+    assert!(child.hear().ends_with(" 1"));
+    let holder = queue.stats().participants.into_iter().find(|peer| peer.pid < 10);
+    assert!(holder.is_some(), "it has a number of its own there: {:?}", queue.stats().participants);
+    assert_eq!(consumer.pop_timeout(Duration::from_millis(50)), Err(PopTimeoutError::Timeout));
+    child.kill();
+    assert_eq!(consumer.claim_timeout(Duration::from_secs(60)).unwrap().deliveries(), 2);
+}
+
+/// A process that has the number of one that is gone is not that one.
+#[test]
+fn a_number_alone_is_nobody() {
+    let child = spawn("nothing", &[&"nowhere"]);
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap();
+    let started: u64 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
+    let me = process::identity();
+    let who = Identity { pid: child.pid() as u64, started, namespace: me.namespace };
+    child.signal(libc::SIGKILL);
+    until("it is a zombie", || child.doing() == Doing::Ended);
+    assert!(process::is_exiting(who));
+    assert!(!process::is_exiting(Identity { started: started + 1, ..who }), "later, by the same number");
+    assert!(!process::is_exiting(Identity { namespace: who.namespace + 1, ..who }), "elsewhere");
+    assert!(!process::is_exiting(Identity { namespace: 0, ..who }), "who knows where");
+    assert!(!process::is_exiting(me));
+}
+
+/// The number of an open, and with it the byte that it has locked, is never another's, whoever was killed (L4).
+#[test]
+fn l4_numbers_are_never_used_again() {
+    let _watchdog = watch("many opens of a file");
+    let dir = Dir::new();
+    let queue = shared(&dir, Claim::Ordered);
+    let next = || {
+        let file = std::fs::read(dir.file("q")).unwrap();
+        u64::from_le_bytes(file[cursor::NEXT_ATTACHMENT..][..8].try_into().unwrap())
+    };
+    let mut last = next();
+    for turn in 0..6 {
+        if turn % 2 == 0 {
+            let mut child = spawn("hold handles", &[&dir.file("q")]);
+            child.hear();
+            child.kill();
+        } else {
+            drop(Queue::open(dir.file("q")).unwrap());
+        }
+        assert_eq!(next(), last + 1);
+        last = next();
+    }
+    drop(queue);
+    drop(Queue::open(dir.file("q")).unwrap());
+    assert_eq!(next(), last + 1);
 }
 
 /// What is owed can be told before it is settled, and is settled once, however often and by whomever it is asked for.

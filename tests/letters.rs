@@ -7,8 +7,9 @@ use ringfile::{
     Claim, DeadLettersError, OpenError, Origin, PopError, Position, Producer, Queue, TryPopError,
     TryPushError,
 };
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A queue of eight cells in memory, a few positions below the wraps.
 fn setting_aside(claim: Claim, after: u32) -> Queue {
@@ -282,4 +283,96 @@ fn limits_that_cannot_be_are_refused() {
     let queue = open(1).unwrap();
     queue.producer().unwrap().push(b"an ordinary message").unwrap();
     assert_eq!(queue.consumer().unwrap().claim().unwrap().origin(), None);
+}
+
+/// Anybody may push into the queue of dead letters. What comes from nowhere is no letter, and nobody takes it for the copy of one, not even of the first message of all.
+#[test]
+fn what_others_push_there_is_no_letter() {
+    let queue = Queue::options().capacity(1024).messages(4).max_deliveries(1).in_memory().unwrap();
+    let letters = queue.dead_letters().unwrap();
+    let mut other = letters.producer().unwrap();
+    while other.try_push(b"other").is_ok() {}
+    let first = push_poison(&mut queue.producer().unwrap());
+    assert_eq!(first.get(), 0);
+    drop(queue.consumer().unwrap().claim().unwrap());
+    // One after another finds that there is no room.
+    for _ in 0..3 {
+        assert_eq!(queue.consumer().unwrap().try_pop(), Err(TryPopError::Empty));
+        assert_eq!((queue.len(), queue.stats().groups[0].stuck), (1, 1));
+    }
+    let mut reader = letters.consumer().unwrap();
+    let message = reader.claim().unwrap();
+    assert_eq!((&*message, message.origin()), (&b"other"[..], None));
+    drop(message);
+    while reader.try_pop().is_ok() {}
+    drop(reader);
+    assert_eq!(queue.consumer().unwrap().try_pop(), Err(TryPopError::Empty));
+    assert!(queue.is_empty());
+    assert_eq!(take_letters(&queue), [(first, b"poison".to_vec())]);
+}
+
+/// One call does not wait for thousands of letters to be moved, nor does it look through all that are there for each.
+#[test]
+fn very_many_letters_are_moved_bit_by_bit() {
+    let _watchdog = watch("very many letters");
+    const STUCK: u64 = 1 << 14;
+    let queue = Queue::options().messages(2 * STUCK).max_deliveries(1).in_memory().unwrap();
+    let letters = queue.dead_letters().unwrap();
+    let mut other = letters.producer().unwrap();
+    while other.try_push(b"other").is_ok() {}
+    let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    for _ in 0..STUCK / 1024 {
+        producer.push_batch(&[b"poison"; 1024]).unwrap();
+        drop(consumer.try_claim_batch(1024).unwrap());
+    }
+    assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+    assert_eq!(queue.stats().groups[0].stuck as u64, STUCK);
+    let mut reader = letters.consumer().unwrap();
+    while reader.try_drain(1024, |_| {}).is_ok() {}
+
+    let start = Instant::now();
+    until("all are moved", || {
+        let before = Instant::now();
+        assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+        assert!(before.elapsed() < Duration::from_secs(2), "one call took {:?}", before.elapsed());
+        queue.is_empty()
+    });
+    println!("{STUCK} letters were moved in {:?}", start.elapsed());
+    assert_eq!(letters.len() as u64, STUCK);
+}
+
+/// Those who move letters take no slot there for longer than that.
+#[test]
+fn movers_leave_room_for_readers() {
+    let mut options = below_wrap(8, 5);
+    let queue = options.capacity(4096).participants(3).max_deliveries(1).in_memory().unwrap();
+    let mut consumers: Vec<_> = (0..2).map(|_| queue.consumer().unwrap()).collect();
+    for consumer in &mut consumers {
+        push_poison(&mut queue.producer().unwrap());
+        drop(consumer.try_claim().unwrap());
+        assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+    }
+    let letters = queue.dead_letters().unwrap();
+    let readers: Vec<_> = (0..3).map(|_| letters.consumer().unwrap()).collect();
+    // Nobody can put one there meanwhile.
+    push_poison(&mut queue.producer().unwrap());
+    drop(consumers[0].try_claim().unwrap());
+    assert_eq!(consumers[0].try_pop(), Err(TryPopError::Empty));
+    assert_eq!((letters.len(), queue.len()), (2, 1));
+    drop(readers);
+    until("it is moved", || consumers[0].try_pop() == Err(TryPopError::Empty) && queue.is_empty());
+    assert_eq!(letters.len(), 3);
+}
+
+/// Whoever may open the queue may open its dead letters.
+#[test]
+fn the_file_of_letters_is_made_for_the_same_people() {
+    let dir = Dir::new();
+    let mut options = Queue::options();
+    drop(options.capacity(4096).max_deliveries(1).mode(0o640).open(dir.file("q")).unwrap());
+    let mode = |name: &str| std::fs::metadata(dir.file(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("q"), mode("q.dead"));
+    std::fs::remove_file(dir.file("q.dead")).unwrap();
+    drop(Queue::open(dir.file("q")).unwrap());
+    assert_eq!(mode("q"), mode("q.dead"));
 }

@@ -1,10 +1,11 @@
 //! Participants, composed of the protocol's parts as `src/producer.rs` and `src/consumer.rs` compose them.
 
-use crate::{DEAD, LEASE, LIVING};
+use crate::shape::LEASE;
+use crate::{DEAD, LIVING};
 use ringfile::park::{Parker, Side};
 use ringfile::ring::claim::{Claimed, Nothing, Popper};
 use ringfile::ring::letters::{Letters, Origin};
-use ringfile::ring::pace::Paced;
+use ringfile::ring::pace::Pace;
 use ringfile::ring::push::{NoRoom, Pusher, Reserved};
 use ringfile::ring::recover::{self, Settled};
 use ringfile::ring::words::{Binding, Kind, Owner};
@@ -108,7 +109,27 @@ impl Letters for Producer {
 pub struct Consumer {
     ring: Arc<Ring>,
     popper: Popper,
+    clock: Clock,
 }
+
+/// Credit without end at some time, from which on leases count.
+#[derive(Clone, Copy)]
+struct Clock(u64);
+
+impl Pace for Clock {
+    fn take(&mut self, messages: u64) -> Result<u64, u64> {
+        Ok(messages)
+    }
+
+    fn now(&self) -> u64 {
+        self.0
+    }
+}
+
+/// When most claims are made.
+const BEGINNING: u64 = 1;
+/// When these have expired, and others are made.
+const LATER: u64 = BEGINNING + LEASE;
 
 impl Consumer {
     /// Takes a slot of the living.
@@ -126,7 +147,7 @@ impl Consumer {
         let tenancy = ring.group(0).entry().tenancy;
         let binding = Binding::Consumer { entry: 0, tenancy };
         let owner = participant::attach(ring, attachment, binding).expect("a free slot");
-        Consumer { ring: ring.clone(), popper: Popper::new(ring, owner, 0) }
+        Consumer { ring: ring.clone(), popper: Popper::new(ring, owner, 0), clock: Clock(BEGINNING) }
     }
 
     /// Has looked once and found nothing: from then on it follows hints and draws places, where a newcomer walks
@@ -141,13 +162,13 @@ impl Consumer {
     }
 
     pub fn try_claim(&mut self, max: usize) -> Result<Claimed, Nothing> {
-        self.popper.try_claim(&self.ring, max)
+        self.popper.try_claim(&self.ring, max, &mut self.clock)
     }
 
-    /// Claims one message at a time other than 0, from which on its lease counts.
-    pub fn try_claim_at(&mut self, now: u64) -> Result<Claimed, Nothing> {
-        let mut pace = Paced::new(&self.ring, self.ring.group(0).pacer(), || now);
-        self.popper.try_claim_paced(&self.ring, 1, &mut pace)
+    /// Claims when what others have claimed has expired.
+    pub fn later(mut self) -> Consumer {
+        self.clock = Clock(LATER);
+        self
     }
 
     /// Claims what is there in any case.
@@ -323,9 +344,9 @@ pub fn recover_the_dead(ring: &Ring) -> Settled {
     recover::recover(ring, 0, |_, attachment| attachment == DEAD)
 }
 
-/// Takes back what was claimed a lease ago.
+/// Takes back what has expired.
 pub fn expire(ring: &Ring) -> u64 {
-    recover::recover(ring, LEASE, |_, _| false).expired
+    recover::recover(ring, LATER, |_, _| false).expired
 }
 
 /// What is left in the ring when all actors are done, in the order in which a newcomer gets it, once the dead

@@ -182,7 +182,7 @@ impl Scene {
             assert!(attachment != DEAD && attachment != LONG_DEAD, "slot {i} is still the dead one's");
         }
         self.ring.set_closed(false);
-        let mut consumer = Consumer::join(&self.ring);
+        let mut consumer = Consumer::join(&self.ring).later();
         self.take(&mut consumer, 2 * self.ring.cells() as usize);
         assert_eq!(consumer.try_pop(), Err(Nothing::Empty));
         self.check_ledger(whole);

@@ -28,7 +28,7 @@ mod shape;
 
 pub use actors::{Consumer, Producer, Sleeper, expire, four, recover_the_dead, settle_and_drain, three, two};
 pub use explore::{explore, explore_deeper};
-pub use shape::{LEASE, Shape, long, very_long};
+pub use shape::{Shape, long, very_long};
 
 /// The attachment of every participant that lives.
 pub const LIVING: u64 = 1;

@@ -285,11 +285,12 @@ fn i_lapped_is_not_damage() {
 /// writes to their claim words is of the next lap, and who sees that sees that the message has gone. What the first
 /// one got, and what is left.
 fn lapped(
+    shape: Shape,
     first_in_the_same_cell: bool,
     busy: fn(&Arc<Ring>) -> Consumer,
     then: fn(&Arc<Ring>, Consumer, Claimed),
 ) -> (Result<u8, Nothing>, Vec<u8>) {
-    let ring = Shape::cells(2).ring();
+    let ring = shape.ring();
     let (mut busy, mut consumer) = (busy(&ring).looked(), Consumer::join(&ring).looked());
     let mut producer = Producer::join(&ring);
     producer.push(&[1]);
@@ -318,7 +319,19 @@ fn lapped(
 #[test]
 fn i_lapped_by_ack_first() {
     explore(["(Err(Empty), [])", "(Err(Pending), [])", "(Ok(1), [])", "(Ok(3), [])"], || {
-        lapped(false, Consumer::join, |_, consumer, mut claimed| assert!(consumer.ack_first(&mut claimed, 1)))
+        lapped(Shape::cells(2), false, Consumer::join, |_, consumer, mut claimed| {
+            assert!(consumer.ack_first(&mut claimed, 1))
+        })
+    });
+}
+
+/// The same where claims have a lease, and every word is ended by a swap.
+#[test]
+fn i_lapped_by_ack_first_with_a_lease() {
+    explore(["(Err(Empty), [])", "(Err(Pending), [])", "(Ok(1), [])", "(Ok(3), [])"], || {
+        lapped(Shape::cells(2).leased(), false, Consumer::join, |_, consumer, mut claimed| {
+            assert!(consumer.ack_first(&mut claimed, 1));
+        })
     });
 }
 
@@ -327,7 +340,7 @@ fn i_lapped_by_ack_first() {
 fn i_lapped_by_release() {
     explore(
         ["(Err(Empty), [3, 4])", "(Err(Pending), [3, 4])", "(Ok(1), [])", "(Ok(3), [4])", "(Ok(3), [])"],
-        || lapped(false, Consumer::join, |_, consumer, claimed| consumer.release(claimed)),
+        || lapped(Shape::cells(2), false, Consumer::join, |_, consumer, claimed| consumer.release(claimed)),
     );
 }
 
@@ -344,7 +357,7 @@ fn i_lapped_by_what_is_kept() {
             "(Ok(4), [])",
         ],
         || {
-            lapped(true, Consumer::join, |_, consumer, claimed| {
+            lapped(Shape::cells(2), true, Consumer::join, |_, consumer, claimed| {
                 consumer.release_from(claimed, 1);
             })
         },
@@ -355,7 +368,7 @@ fn i_lapped_by_what_is_kept() {
 #[test]
 fn i_lapped_by_recovery() {
     explore(["(Err(Empty), [3, 4])", "(Err(Pending), [3, 4])", "(Ok(1), [])", "(Ok(3), [4])"], || {
-        lapped(false, Consumer::doomed, |ring, _, _| {
+        lapped(Shape::cells(2), false, Consumer::doomed, |ring, _, _| {
             recover_the_dead(ring);
         })
     });

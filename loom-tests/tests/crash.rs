@@ -29,7 +29,7 @@ fn ring_with<const N: usize>(shape: Shape, messages: [&[u8]; N]) -> Arc<Ring> {
 
 /// Lets the victim work beside one who recovers, and then takes what is there.
 fn beside_a_taker(scene: &Scene, victim: impl FnOnce(&Scene) + 'static) {
-    let mut taker = Consumer::join(&scene.ring);
+    let mut taker = Consumer::join(&scene.ring).later();
     let (dying, living) = (scene.clone(), scene.clone());
     two(
         move || dying.victim(victim),
@@ -354,7 +354,7 @@ fn killed_in_taking_back() {
             let mut holder = Consumer::join(&scene.ring);
             let held = holder.claim(2);
             let (dying, living) = (scene.clone(), scene.clone());
-            let mut taker = Consumer::join(&scene.ring);
+            let mut taker = Consumer::join(&scene.ring).later();
             two(
                 move || {
                     dying.victim(|scene| {

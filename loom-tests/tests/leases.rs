@@ -1,12 +1,15 @@
 //! Claims that have a lease: taken back from the living, who find out, and whose bytes stay (part C, s).
 #![cfg(ringfile_loom)]
 
-use loom_tests::{Consumer, LEASE, Producer, Shape, expire, explore, settle_and_drain, three, two};
+use loom_tests::{
+    Consumer, Producer, Shape, expire, explore, recover_the_dead, settle_and_drain, three, two,
+};
+use ringfile::fault::{Step, doomed};
 use ringfile::ring::Ring;
 use ringfile::ring::claim::Claimed;
 use std::sync::Arc;
 
-/// A ring with these messages, all of which one consumer has claimed at time 0 at once.
+/// A ring with these messages, all of which one consumer has claimed at once at the beginning of time.
 fn claimed(shape: Shape, values: &[u8]) -> (Arc<Ring>, Consumer, Claimed) {
     let ring = shape.ring();
     let mut producer = Producer::join(&ring);
@@ -21,12 +24,12 @@ fn claimed(shape: Shape, values: &[u8]) -> (Arc<Ring>, Consumer, Claimed) {
 
 /// One takes back what has expired, and then what it can get, with a lease that has not.
 fn taker(ring: &Arc<Ring>, tries: usize) -> impl FnOnce() -> Vec<u8> + use<> {
-    let (ring, mut consumer) = (ring.clone(), Consumer::join(ring));
+    let (ring, mut consumer) = (ring.clone(), Consumer::join(ring).later());
     move || {
         expire(&ring);
         let mut taken = Vec::new();
         for _ in 0..tries {
-            if let Ok(claimed) = consumer.try_claim_at(LEASE) {
+            if let Ok(claimed) = consumer.try_claim(1) {
                 taken.extend(consumer.read(&claimed));
                 assert!(consumer.ack(&claimed), "nobody takes back what has not expired");
             }
@@ -143,7 +146,7 @@ fn s_claim_beside_a_reclaimer_keeps_its_bytes() {
     ];
     explore(expected, || {
         let ring = Shape::cells(2).leased().ring();
-        let (mut holder, mut other) = (Consumer::join(&ring), Consumer::join(&ring));
+        let (mut holder, mut other) = (Consumer::join(&ring), Consumer::join(&ring).later());
         let mut producer = Producer::join(&ring);
         producer.push(&[1]);
         producer.push(&[2]);
@@ -157,7 +160,7 @@ fn s_claim_beside_a_reclaimer_keeps_its_bytes() {
             move || producer.try_push(&[3]).is_ok(),
             move || {
                 expire(&expiring);
-                other.try_claim_at(LEASE).ok().map(|taken| (other.read(&taken)[0], other.ack(&taken)))
+                other.try_claim(1).ok().map(|taken| (other.read(&taken)[0], other.ack(&taken)))
             },
         );
         (read, pushed, finished)
@@ -168,11 +171,12 @@ fn s_claim_beside_a_reclaimer_keeps_its_bytes() {
 #[test]
 fn s_newer_claim_is_not_taken() {
     explore(["(true, [])"], || {
-        let (ring, mut holder, held) = claimed(Shape::cells(2).leased(), &[1]);
+        let (ring, holder, held) = claimed(Shape::cells(2).leased(), &[1]);
         let expiring = ring.clone();
         let holds = move || {
             holder.release(held);
-            let again = holder.try_claim_at(LEASE).expect("nobody else takes it");
+            let mut holder = holder.later();
+            let again = holder.try_claim(1).expect("nobody else takes it");
             holder.ack(&again)
         };
         let (finished, _) = two(holds, move || expire(&expiring));
@@ -198,23 +202,87 @@ fn s_lost_claim_keeps_no_room() {
     });
 }
 
-/// Who takes a message back is killed before it tells anybody: the next who looks tells them.
+/// Takes back what has expired, and is killed before it tells anybody.
+fn expire_and_die(ring: &Arc<Ring>) {
+    let dying = ring.clone();
+    let body = move || {
+        doomed(Some((Step::ClaimSettled, 1)), || {
+            expire(&dying);
+        });
+    };
+    loom::thread::spawn(body).join().unwrap();
+}
+
+/// Who takes a message back is killed before it tells anybody: the next who looks tells them, and so does the
+/// holder, after which nobody sees any more whose it was.
 #[test]
 fn s_what_a_dead_one_took_back_is_announced() {
-    explore(["[1]"], || {
-        let (ring, _holder, _held) = claimed(Shape::cells(2).leased(), &[1]);
-        // It has looked, so that only an announcement makes it look again.
-        let mut other = Consumer::join(&ring).looked();
-        let dying = ring.clone();
+    explore(["([1], [1])"], || {
+        let announced_by = |announce: fn(&Arc<Ring>, Consumer, Claimed)| {
+            let (ring, holder, held) = claimed(Shape::cells(2).leased(), &[1]);
+            // It has looked, so that only an announcement makes it look again.
+            let mut other = Consumer::join(&ring).looked();
+            expire_and_die(&ring);
+            announce(&ring, holder, held);
+            other.pops(1)
+        };
+        let by_the_next = announced_by(|ring, _, _| assert_eq!(expire(ring), 0));
+        let by_the_holder = announced_by(|_, holder, held| assert!(!holder.ack(&held)));
+        (by_the_next, by_the_holder)
+    });
+}
+
+/// Everybody is told, and then told no more, however long the holder goes on.
+#[test]
+fn s_it_is_announced_and_that_is_all() {
+    explore(["(3, 2)"], || {
+        let (ring, _holder, _held) = claimed(Shape::cells(4).leased(), &[1, 2, 3]);
+        let mut expired = 0;
+        let steps = doomed(None, || expired = (0..5).map(|_| expire(&ring)).sum());
+        let announced = steps.into_iter().filter(|step| *step == Step::RedoRaised).count();
+        (expired, announced)
+    });
+}
+
+/// One that is paused before it has what it announced holds nothing, and keeps no room; nor does what a dead one
+/// had announced, in the slot of one that has only just taken it.
+#[test]
+fn s_nothing_held_keeps_no_room() {
+    explore(["[2, 3, 4, 5]"], || {
+        let ring = Shape::cells(2).leased().participants(6).ring();
+        let mut producer = Producer::join(&ring);
+        let mut other = Consumer::join(&ring);
+        let (paused, mut taken_back) = (Consumer::join(&ring), Consumer::doomed(&ring));
+        producer.push(&[0]);
+        taken_back.claim(1);
+        assert_eq!(expire(&ring), 1);
+        assert_eq!(other.pop(), 0);
+        assert_eq!(recover_the_dead(&ring).participants, 1);
+        let (joining, pausing) = (ring.clone(), ring.clone());
         loom::thread::spawn(move || {
-            let step = ringfile::fault::Step::ClaimSettled;
-            ringfile::fault::doomed(Some((step, 1)), || {
-                expire(&dying);
+            let join = || drop(Consumer::join(&joining));
+            doomed(Some((Step::SlotTaken, 1)), join);
+            let mut paused = paused;
+            producer_pushes_first(&pausing);
+            doomed(Some((Step::ClaimAnnounced, 1)), || {
+                let _ = paused.try_claim(1);
             });
         })
         .join()
         .unwrap();
-        expire(&ring);
-        other.pops(1)
+        assert_eq!(other.pop(), 1);
+        let mut all = Vec::new();
+        for value in 2..=5 {
+            producer.push(&[value]);
+            all.extend(other.pops(1));
+        }
+        all
     });
+}
+
+/// A message for one that is paused before it has it.
+fn producer_pushes_first(ring: &Arc<Ring>) {
+    let mut producer = Producer::join(ring);
+    producer.push(&[1]);
+    producer.detach();
 }

@@ -1,15 +1,16 @@
 //! Dead letters: messages that are set aside in a ring of their own (part C, r).
 #![cfg(ringfile_loom)]
 
-use loom_tests::{Consumer, Producer, Shape, explore, two};
+use loom_tests::{Consumer, Producer, Shape, explore, recover_the_dead, two};
 use ringfile::ring::Ring;
 use ringfile::ring::claim::Nothing;
 use ringfile::ring::letters::Origin;
+use ringfile::ring::words::Kind;
 use std::sync::Arc;
 
 /// A ring with a message that was handed out for the last time and a good one, and a ring for letters.
 fn with_a_letter() -> (Arc<Ring>, Arc<Ring>) {
-    let (ring, letters) = (Shape::cells(2).max_deliveries(1).ring(), Shape::cells(2).ring());
+    let (ring, letters) = (Shape::cells(2).max_deliveries(1).ring(), Shape::cells(2).participants(6).ring());
     let mut producer = Producer::join(&ring);
     producer.push(&[1]);
     producer.push(&[2]);
@@ -26,10 +27,13 @@ fn letters_in(letters: &Arc<Ring>) -> Vec<(u8, u64)> {
     let mut consumer = Consumer::join(letters);
     let mut all = Vec::new();
     while let Ok(claimed) = consumer.try_claim(1) {
-        let Origin { position, name: 0 } = letters.origin(claimed.first) else {
-            panic!("of another group");
-        };
-        all.push((consumer.read(&claimed)[0], position.wrapping_sub(Shape::cells(2).first())));
+        let value = consumer.read(&claimed)[0];
+        match letters.origin(claimed.first) {
+            Some(Origin { position, name: 0 }) => {
+                all.push((value, position.wrapping_sub(Shape::cells(2).first())))
+            }
+            origin => panic!("{value} is of {origin:?}"),
+        }
         consumer.ack(&claimed);
     }
     all
@@ -132,5 +136,33 @@ fn r_one_try_until_there_is_room() {
             tries.push((value, word.deliveries()));
         }
         tries
+    });
+}
+
+/// What others pushed there is no letter, whatever the cell held before: nobody takes it for a copy.
+#[test]
+fn r_what_is_no_letter_is_no_copy() {
+    explore(["([(1, 0)], None)"], || {
+        let (ring, letters) = with_a_letter();
+        let mut other = Producer::join(&letters);
+        // A letter from there, and a lap later something else in its cell.
+        let origin = Origin { position: Shape::cells(2).first(), name: 0 };
+        let reserved = other.reserve(&[&[7]]).expect("room");
+        letters.set_origin(&reserved, origin);
+        other.publish(&reserved, Kind::Void);
+        other.push(&[8]);
+        Consumer::join(&letters).pops(2);
+        other.push(&[9]);
+        assert!(!letters.has_letter(origin));
+        let origin = letters.origin(reserved.first + letters.cells());
+
+        // Its mover was killed after it had claimed the letter: there may be a copy.
+        let mut dying = Consumer::doomed(&ring);
+        dying.claim(1);
+        recover_the_dead(&ring);
+        let (mut consumer, mut producer) = (Consumer::join(&ring), Producer::join(&letters));
+        assert_eq!(consumer.try_pop_but_letters(&mut producer), Ok(2));
+        assert_eq!(Consumer::join(&letters).pop(), 9);
+        (letters_in(&letters), origin)
     });
 }

@@ -63,19 +63,30 @@ fn e2_a_failed_swap_carries_it_too() {
 fn e2_bytes_are_written_again_after_they_were_read() {
     let expected =
         ["([false, false], [])", "([false, true], [4])", "([true, false], [3])", "([true, true], [3, 4])"];
-    explore(expected, || {
-        let ring = Shape::cells(4).units(2).ring();
-        let mut producer = Producer::join(&ring);
-        producer.push(&long(1));
-        producer.push(&long(2));
-        let mut consumer = Consumer::join(&ring);
-        let (read, pushed) = two(
-            move || (consumer.pop(), consumer.pop()),
-            move || [3, 4].map(|value| producer.try_push(&long(value)).is_ok()),
-        );
-        assert_eq!(read, (1, 2));
-        (pushed, settle_and_drain(&ring))
-    });
+    explore(expected, || write_again(Shape::cells(4).units(2)));
+}
+
+/// The same where claims have a lease, and are ended by a swap.
+#[test]
+fn e2_bytes_with_a_lease() {
+    let expected =
+        ["([false, false], [])", "([false, true], [4])", "([true, false], [3])", "([true, true], [3, 4])"];
+    explore(expected, || write_again(Shape::cells(4).units(2).leased()));
+}
+
+/// Which of two messages could be pushed while those whose bytes they need were read, and what is left.
+fn write_again(shape: Shape) -> ([bool; 2], Vec<u8>) {
+    let ring = shape.ring();
+    let mut producer = Producer::join(&ring);
+    producer.push(&long(1));
+    producer.push(&long(2));
+    let mut consumer = Consumer::join(&ring);
+    let (read, pushed) = two(
+        move || (consumer.pop(), consumer.pop()),
+        move || [3, 4].map(|value| producer.try_push(&long(value)).is_ok()),
+    );
+    assert_eq!(read, (1, 2));
+    (pushed, settle_and_drain(&ring))
 }
 
 /// Messages that would cross the end of the data ring begin at its start; two producers and a consumer agree

@@ -216,6 +216,20 @@ fn e9_who_gets_up_is_noticed() {
     });
 }
 
+/// All are of one process, and asleep; one gets up. What it claims may have a lease, which nobody would see expire.
+#[test]
+fn e9_who_gets_up_with_a_lease_is_noticed() {
+    explore(["(true, true)"], || {
+        let ring = Shape::cells(2).leased().ring();
+        let (watcher, other) = (Consumer::join(&ring), Consumer::join(&ring));
+        let mut watch = long_watch(&ring, watcher.owner());
+        let parker = Parker::new(false);
+        parker.lie_down(&ring, other.owner());
+        let dozes = is_doze(watch.nap(&ring));
+        (dozes, parker.get_up(&ring, other.owner(), &Watch::new(other.owner())))
+    });
+}
+
 /// The watcher dozes, since all others are of its own process; another process joins.
 #[test]
 fn e9_who_joins_is_noticed() {

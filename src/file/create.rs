@@ -4,7 +4,7 @@ use super::header::Header;
 use super::region::Region;
 use crate::error::OpenError;
 use crate::fault::{self, Step};
-use crate::sys::file;
+use crate::sys::{file, process};
 use memmap2::MmapRaw;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -27,7 +27,7 @@ impl Unnamed {
         };
         let unnamed = match file::create_unnamed(directory, mode) {
             Ok(file) => Unnamed { file, temporary: None },
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => Temporary::create(path, mode, header)?,
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Temporary::create(path, mode)?,
             Err(error) => return Err(error.into()),
         };
         fill(&unnamed.file, header, format)?;
@@ -75,10 +75,10 @@ pub fn refuse_unsafe(file: &File) -> Result<(), OpenError> {
 struct Temporary(PathBuf);
 
 impl Temporary {
-    fn create(path: &Path, mode: u32, header: &Header) -> Result<Unnamed, OpenError> {
+    fn create(path: &Path, mode: u32) -> Result<Unnamed, OpenError> {
         let mut name = std::ffi::OsString::from(".");
         name.push(path.file_name().ok_or(OpenError::Options("the path has no file name"))?);
-        name.push(format!(".{:032x}.new", u128::from_le_bytes(header.uuid)));
+        name.push(format!(".{:032x}.new", u128::from_le_bytes(process::random_id()?)));
         let path = path.with_file_name(name);
         let file = OpenOptions::new()
             .read(true)

@@ -104,6 +104,7 @@ pub mod slot {
     pub const PID_NAMESPACE: usize = LINE + 16;
     pub const SINCE: usize = LINE + 24;
     pub const DESCRIBED: usize = LINE + 32;
+    pub const EXPIRED: usize = LINE + 40;
 }
 
 /// A cell: four words, then the payload if it fits.
@@ -222,7 +223,7 @@ const _: () = {
     assert!(cursor::TAIL.is_multiple_of(16) && cursor::REAP.is_multiple_of(16));
     assert!(group::FRONTIER.is_multiple_of(16) && group::LEN.is_multiple_of(LINE));
     assert!(group::FUTEX + 4 <= group::LEN);
-    assert!(slot::CLAIMED + 8 <= LINE && slot::SINCE + 8 <= slot::LEN);
+    assert!(slot::CLAIMED + 8 <= LINE && slot::EXPIRED + 8 <= slot::LEN);
     assert!(name::BURST + 8 <= name::LEN && name::NAME + name::MAX_NAME <= name::ENTRY);
     assert!(header::FIRST_UNIT + 8 <= header::CHECKSUM && header::CHECKSUM + 4 == PAGE);
     assert!(CHECKPOINTS + 2 * CHECKPOINT_LEN <= CHECKPOINTS + PAGE);
@@ -288,6 +289,7 @@ pub const FIELDS: &[Field] = &[
     ("slot", "pid namespace", slot::PID_NAMESPACE, 8),
     ("slot", "since", slot::SINCE, 8),
     ("slot", "described", slot::DESCRIBED, 8),
+    ("slot", "expired", slot::EXPIRED, 8),
     ("cell", "publish", cell::PUBLISH, 8),
     ("cell", "size", cell::SIZE, 8),
     ("cell", "extent", cell::EXTENT, 8),

@@ -189,6 +189,7 @@ mod modelled {
                         slot::CLAIM,
                         slot::BINDING,
                         slot::CLAIMED,
+                        slot::EXPIRED,
                     ]
                     .map(|f| at + f),
                 );

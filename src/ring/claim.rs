@@ -1,6 +1,6 @@
 //! Consumers: find, announce, claim, read, acknowledge.
 
-use super::pace::{Pace, Unpaced};
+use super::pace::Pace;
 use super::words::{Claim, ClaimIntent, Kind, Link, Owner, Publish, State};
 use super::{Damaged, Group, Ring, reclaim};
 use crate::fault::{self, Step};
@@ -32,6 +32,8 @@ pub struct Popper {
     tail: u64,
     /// Whether it steps over messages that nobody could set aside: there was no room for the last.
     passes_letters: bool,
+    /// Whether there may be a copy of the last letter that it has claimed.
+    pub(super) may_be_copied: bool,
 }
 
 /// Cells that one consumer has claimed: an interval, or a single message that came back.
@@ -127,6 +129,7 @@ impl Popper {
             stalled: false,
             tail: frontier.position,
             passes_letters: false,
+            may_be_copied: false,
         }
     }
 
@@ -138,32 +141,9 @@ impl Popper {
         self.entry
     }
 
-    /// Claims up to `max` messages that lie side by side.
+    /// Claims up to `max` messages that lie side by side, for as many as `pace` gives credit for.
     #[inline]
-    pub fn try_claim(&mut self, ring: &Ring, max: usize) -> Result<Claimed, Nothing> {
-        self.try_claim_paced(ring, max, &mut Unpaced)
-    }
-
-    /// As [`try_claim`](Self::try_claim), for as many as `pace` gives credit for.
-    #[inline]
-    pub fn try_claim_paced(&mut self, ring: &Ring, max: usize, pace: &mut impl Pace) -> Result<Claimed, Nothing> {
-        match self.find(ring, max, pace) {
-            Ok(claimed) => Ok(claimed),
-            Err(nothing) => Err(self.found(ring, nothing)),
-        }
-    }
-
-    #[cold]
-    fn found(&self, ring: &Ring, nothing: Nothing) -> Nothing {
-        if ring.is_leased() {
-            // What was announced and not won would keep its room.
-            ring.slot(self.owner).let_go();
-        }
-        nothing
-    }
-
-    #[inline]
-    fn find(&mut self, ring: &Ring, max: usize, pace: &mut impl Pace) -> Result<Claimed, Nothing> {
+    pub fn try_claim(&mut self, ring: &Ring, max: usize, pace: &mut impl Pace) -> Result<Claimed, Nothing> {
         let group = ring.group(self.entry as usize);
         let max = max.clamp(1, ring.max_batch()) as u64;
         let mut credit = Credit { pace, held: 0 };
@@ -278,6 +258,7 @@ impl Popper {
                     if self.passes_letters && ring.is_stuck_letter(seen) {
                         return Look::Next(at.wrapping_add(1));
                     }
+                    self.may_be_copied = ring.may_be_copied(seen);
                 } else if let Err(until) = credit.up_to(1) {
                     return Look::Paced(until);
                 }
@@ -467,6 +448,10 @@ impl Popper {
         let was_held = self.settle(ring, claimed, word);
         fault::point(step);
         if ring.is_leased() {
+            if !was_held {
+                // Who put it back may have been killed before it told anybody, and finds out no more when nothing is announced.
+                ring.group(self.entry as usize).announce_redo();
+            }
             ring.slot(self.owner).let_go();
         }
         was_held

@@ -1,11 +1,11 @@
 //! Dead letters: messages that were handed out too often without being finished are moved to a ring of their own, so that they pin nothing.
 //!
 //! Whoever finds one claims it like any other, copies it, and marks it. Killed in between, its claim is put back with a greater count, and the next one
-//! looks first whether there is a copy. Where the other ring is full the message stays, and is stepped over.
+//! looks first whether there is a copy. Where the other ring is full the message stays, is said to have no copy, and is stepped over.
 
 use super::claim::{Claimed, Popper};
 use super::push::Reserved;
-use super::words::{Claim, Extent, Kind, State};
+use super::words::{Claim, Extent, Kind, Owner, State};
 use super::{Ring, Span};
 use crate::fault::{self, Step};
 use crate::sync::{Ordering, fence};
@@ -31,6 +31,11 @@ impl Ring {
             && word.deliveries() >= self.policy.max_deliveries
     }
 
+    /// Whether somebody may have made a copy of it: it was put back by recovery after more than its last delivery.
+    pub(super) fn may_be_copied(&self, word: Claim) -> bool {
+        self.is_stuck_letter(word) && word.owner() == Owner::NOBODY
+    }
+
     /// Whether somebody has already tried to set it aside, and was killed or found no room.
     pub fn is_stuck_letter(&self, word: Claim) -> bool {
         self.is_letter(word) && word.deliveries() > self.policy.max_deliveries
@@ -40,15 +45,16 @@ impl Ring {
     pub fn set_origin(&self, reserved: &Reserved, origin: Origin) {
         let cell = self.cell(reserved.first);
         let extent = Extent::unpack(cell.extent().load(Ordering::Relaxed));
-        cell.extent().store(Extent { name: origin.name, ..extent }.pack(), Ordering::Relaxed);
+        let extent = Extent { letter_of: Some(origin.name), ..extent };
         cell.origin().store(origin.position, Ordering::Relaxed);
+        cell.extent().store(extent.pack(), Ordering::Relaxed);
     }
 
-    /// Where the letter at a claimed position comes from.
-    pub fn origin(&self, position: u64) -> Origin {
+    /// Where the message at a claimed position comes from, if it is a letter: anybody may push what is none.
+    pub fn origin(&self, position: u64) -> Option<Origin> {
         let cell = self.cell(position);
-        let extent = Extent::unpack(cell.extent().load(Ordering::Relaxed));
-        Origin { position: cell.origin().load(Ordering::Relaxed), name: extent.name }
+        let name = Extent::unpack(cell.extent().load(Ordering::Relaxed)).letter_of?;
+        Some(Origin { position: cell.origin().load(Ordering::Relaxed), name })
     }
 
     /// Whether a letter from there is still in this ring of letters.
@@ -56,7 +62,7 @@ impl Ring {
         let end = self.tail().position;
         (self.reaped().position..end).any(|at| {
             let is_ready = self.published(at).is_some_and(|publish| publish.kind() == Kind::Ready);
-            let found = is_ready && self.origin(at) == origin;
+            let found = is_ready && self.origin(at) == Some(origin);
             // Read afterwards: a cell that was not given back is not that of another letter.
             fence(Ordering::Acquire);
             found && self.reaped().position <= at
@@ -108,15 +114,14 @@ impl Popper {
     ) -> bool {
         let group = ring.group(self.entry().into());
         let origin = Origin { position: claimed.first, name: group.entry().name as u8 };
-        // Counted by whoever tried before: it may have been killed between the copy and the mark.
-        let tried = claimed.deliveries() - 1 > ring.policy.max_deliveries;
-        let copied = tried && letters.has(origin) || letters.push(origin, ring, message);
+        // Who tried before may have been killed between the copy and the mark.
+        let copied = self.may_be_copied && letters.has(origin) || letters.push(origin, ring, message);
         if copied {
             fault::point(Step::LetterCopied);
             self.conclude(ring, claimed, claimed.word.set_aside(), Step::SetAside);
         } else {
             // Nobody is told: there is nothing to be had until there is room.
-            let word = Claim::redo(claimed.word.tag(), claimed.deliveries());
+            let word = Claim::uncopied(claimed.word.tag(), self.owner(), claimed.deliveries());
             self.conclude(ring, claimed, word, Step::LetterKept);
             self.pass_letters(true);
         }

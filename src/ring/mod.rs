@@ -277,7 +277,7 @@ impl Ring {
     #[inline]
     fn place(&self, unit: Unit, len: usize) -> (Extent, Unit) {
         if len <= self.inline_len {
-            return (Extent { unit, inline: true, name: 0 }, unit);
+            return (Extent { unit, inline: true, letter_of: None }, unit);
         }
         let needed = len.div_ceil(UNIT) as u64;
         let left = self.units - (unit.get() & (self.units - 1));
@@ -285,7 +285,7 @@ impl Ring {
         let extent = Extent {
             unit: start,
             inline: false,
-            name: 0,
+            letter_of: None,
         };
         (extent, start.plus(needed))
     }
@@ -464,7 +464,12 @@ impl<'a> Slot<'a> {
         self.word(slot::CLAIMED)
     }
 
-    /// Says that nothing is claimed any more, and so keeps no room (L2).
+    /// The time of its claim that has expired, if one has, and whether everybody has been told.
+    fn expired(&self) -> &'a AtomicU64 {
+        self.word(slot::EXPIRED)
+    }
+
+    /// Says that nothing is claimed any more, and so keeps no room (L3).
     #[cold]
     fn let_go(&self) {
         // Release, pairs with the look at it by who makes room: what was claimed has been read.

@@ -16,20 +16,6 @@ pub trait Pace {
     fn now(&self) -> u64;
 }
 
-/// Credit without end, at the beginning of time.
-pub struct Unpaced;
-
-impl Pace for Unpaced {
-    #[inline]
-    fn take(&mut self, messages: u64) -> Result<u64, u64> {
-        Ok(messages)
-    }
-
-    fn now(&self) -> u64 {
-        0
-    }
-}
-
 /// The rate of a group's name, by a clock in nanoseconds that does not step while the machine runs.
 pub struct Paced<'a, C> {
     words: Words<'a>,

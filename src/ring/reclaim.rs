@@ -76,9 +76,11 @@ pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
     let Some(slowest) = slowest else {
         return Ok(false);
     };
-    let position = slowest.min(reap.position.saturating_add(STEP));
-    // Read after the frontiers (L2): whoever holds something below them announced it before somebody else finished it.
-    let position = position.min(pinned(ring).max(reap.position));
+    let mut position = slowest.min(reap.position.saturating_add(STEP));
+    if position > reap.position {
+        // Read after the frontiers (L2): what somebody still holds below them was marked before somebody else could finish it.
+        position = position.min(pinned(ring).max(reap.position));
+    }
     if position < reap.position {
         // Others went on since the pair was read, or the frontier was never below it.
         return if is_unmoved(ring, pair) {
@@ -123,7 +125,7 @@ fn pinned(ring: &Ring) -> u64 {
     }
     let slots = (0..ring.participants()).map(|i| ring.slot(Owner(i as u16)));
     let taken = slots.filter(|slot| slot.attachment().load(Ordering::Acquire) != 0);
-    taken.filter_map(|slot| slot.announced_claim()).map(|(first, _)| first).min().unwrap_or(u64::MAX)
+    taken.filter_map(|slot| slot.pin()).min().unwrap_or(u64::MAX)
 }
 
 /// Whether `reap` is still this pair. A swap for itself, since a load may see an old value: what was read of a reused cell was read relaxed.

@@ -75,6 +75,11 @@ fn visit(ring: &Ring, now: u64, mut is_dead: impl FnMut(Slot<'_>, u64) -> bool, 
             settled.participants += 1;
             continue;
         }
+        // With the announcement, which stays until the next owner clears it, it would be a pin.
+        let mark = Mark::of(slot);
+        if mark != Mark(0) && dead.is_the_same() {
+            mark.replace(slot, Mark(0));
+        }
         let (word, bit) = ring.asleep(owner);
         word.fetch_and(!bit, Ordering::Relaxed);
         fault::point(Step::DebtsSettled);
@@ -102,15 +107,58 @@ fn put_back_expired(ring: &Ring, owner: Owner, now: u64, settles: bool) -> u64 {
     if now.saturating_sub(claimed) < ring.policy.lease {
         return 0;
     }
+    let mark = Mark::of(slot);
+    if mark.is_told_of(claimed) {
+        return 0;
+    }
     let late = Debtor { ring, slot, owner, since: Since::Claim(claimed), settles };
-    let Some((put_back, is_open)) = late.put_back(first, intent) else {
+    let Some((put_back, held)) = late.put_back(first, intent) else {
         return 0;
     };
-    // Also for what an earlier recoverer had put back and died before telling; once it has been handed out, nobody need be told.
-    if settles && is_open {
+    // Also for what an earlier recoverer had put back and died before telling: until a pass finds nothing that is still held.
+    if settles && (put_back > 0 || mark.is_of(claimed)) {
         ring.group(intent.entry.into()).announce_redo();
+        if !held {
+            mark.replace(slot, Mark(claimed | Mark::TOLD));
+        }
     }
     put_back
+}
+
+/// What a slot says of its claim that has expired.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Mark(u64);
+
+impl Mark {
+    /// All of it was put back, and everybody told.
+    const TOLD: u64 = 1 << 63;
+
+    fn of(slot: Slot<'_>) -> Mark {
+        Mark(slot.expired().load(Ordering::Acquire))
+    }
+
+    /// Whether the claim of that time has been marked.
+    fn is_of(self, claimed: u64) -> bool {
+        self.0 & !Mark::TOLD == claimed & !Mark::TOLD && self.0 != 0
+    }
+
+    fn is_told_of(self, claimed: u64) -> bool {
+        self.is_of(claimed) && self.0 & Mark::TOLD != 0
+    }
+
+    /// Exactly: a mark that was set meanwhile is of a later claim.
+    fn replace(self, slot: Slot<'_>, new: Mark) -> bool {
+        slot.expired().compare_exchange(self.0, new.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl Slot<'_> {
+    /// Where something begins that its owner holds although it was put back.
+    pub(super) fn pin(&self) -> Option<u64> {
+        let (first, _) = self.announced_claim()?;
+        // Read after the announcement: while that claim is held, neither of the two changes any more.
+        Mark::of(*self).is_of(self.claimed().load(Ordering::Relaxed)).then_some(first)
+    }
 }
 
 /// What must not have changed in a slot, so that the words that name it are those of a debt.
@@ -206,25 +254,25 @@ impl Debtor<'_> {
         put_back
     }
 
-    /// Puts back what is still claimed of what was announced. Returns how many messages that were, and whether any in that range waits to be
-    /// handed out again; `None` if the announcement is not one of this debt.
+    /// Puts back what is still claimed of what was announced. Returns how many messages that were, and whether anything was held at all; `None` if the
+    /// announcement is not one of this debt.
     fn put_back(&self, first: u64, ClaimIntent { cells, entry }: ClaimIntent) -> Option<(u64, bool)> {
         if usize::from(entry) >= self.ring.entries() || !self.is_the_same() {
             return None;
         }
         let group = self.ring.group(entry.into());
         let tenancy = group.frontier().tenancy;
-        let (mut put_back, mut is_open) = (0, false);
+        let (mut put_back, mut held) = (0, false);
         // From the last: an interval that was being split has a later word that names the owner as well.
         for distance in (0..cells).rev() {
             let at = first.wrapping_add(distance);
             let seen = Claim(group.claim(at).load(Ordering::Acquire));
-            if !seen.is_at(group.tag(at, tenancy)) {
+            if !seen.is_at(group.tag(at, tenancy)) || !seen.held_by(self.owner) {
                 continue;
             }
-            if !seen.held_by(self.owner) {
-                is_open |= seen.state() == State::Redo;
-                continue;
+            held = true;
+            if !self.mark() {
+                return None;
             }
             for behind in (1..seen.cells()).rev() {
                 let at = at.wrapping_add(behind);
@@ -240,7 +288,24 @@ impl Debtor<'_> {
             let word = self.ring.put_back(at, tag, seen.deliveries());
             put_back += self.settle(&group, at, seen, word);
         }
-        Some((put_back, is_open || put_back > 0))
+        Some((put_back, held))
+    }
+
+    /// Says of a claim that has expired, before any word of it is put back, that it has. False: it is not this claim any more.
+    fn mark(&self) -> bool {
+        let Since::Claim(claimed) = self.since else {
+            return true;
+        };
+        loop {
+            let mark = Mark::of(self.slot);
+            // Read after the mark: a later claim has not been marked before this one.
+            if !self.is_the_same() {
+                return false;
+            }
+            if !self.settles || mark.is_of(claimed) || mark.replace(self.slot, Mark(claimed)) {
+                return true;
+            }
+        }
     }
 
     /// Exactly from the word that was seen, which was there while the dead one had the slot. Returns 1 for a message.

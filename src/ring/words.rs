@@ -229,7 +229,7 @@ impl Size {
     }
 }
 
-/// Where a message's bytes are, and whose dead letter it is: `unit:42 | inline:1 | checksummed:1 | 0:12 | name:8`.
+/// Where a message's bytes are, and whose dead letter it is: `unit:42 | inline:1 | checksummed:1 | 0:11 | letter:1 | name:8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// Where its data begins; for an inline message, where it would.
@@ -237,19 +237,26 @@ pub struct Extent {
     /// In the cell itself.
     pub inline: bool,
     /// Of a dead letter: the name of the group that set it aside.
-    pub name: u8,
+    pub letter_of: Option<u8>,
 }
 
 impl Extent {
     pub const fn pack(self) -> u64 {
-        at(self.unit.0, 22, 42) | at(self.inline as u64, 21, 1) | self.name as u64
+        let letter = match self.letter_of {
+            None => 0,
+            Some(name) => at(1, 8, 1) | name as u64,
+        };
+        at(self.unit.0, 22, 42) | at(self.inline as u64, 21, 1) | letter
     }
 
     pub const fn unpack(word: u64) -> Extent {
         Extent {
             unit: Unit(field(word, 22, 42)),
             inline: field(word, 21, 1) != 0,
-            name: field(word, 0, 8) as u8,
+            letter_of: match field(word, 8, 1) {
+                0 => None,
+                _ => Some(field(word, 0, 8) as u8),
+            },
         }
     }
 }
@@ -300,6 +307,11 @@ impl Claim {
     #[inline]
     pub const fn done(tag: u64, owner: Owner, cells: u64) -> Claim {
         Claim::pack(tag, owner, cells - 1, State::Done)
+    }
+
+    /// `{ owner, state: Redo, deliveries }`: put back by one who found no room to set it aside, and so knows that there is no copy.
+    pub const fn uncopied(tag: u64, owner: Owner, deliveries: u64) -> Claim {
+        Claim::pack(tag, owner, deliveries, State::Redo)
     }
 
     /// `{ nobody, state: Redo, deliveries }`

@@ -177,7 +177,7 @@ impl Interrupted {
             Step::Acked | Step::FirstAcked => {
                 Interrupted { finish: Some(true), pop: true, take: true, ..undone }
             }
-            // After an acknowledgement, a release, or an attempt that found nothing.
+            // After an acknowledgement or a release.
             Step::LetGo => Interrupted { finish: Some(true), pop: true, take: true, ..undone },
             // Who wakes somebody has done what it wakes for, or only looks after the others.
             Step::WakeCleared | Step::WakeCounted => {
