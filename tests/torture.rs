@@ -17,8 +17,9 @@ mod worker;
 use common::{Child, Dir, Doing, HANGS, Random, Watchdog, now_ns, number_from, run_child, spawn};
 use judge::Deaths;
 use ledger::{Ledger, MESSAGES, Side};
-use ringfile::Queue;
+use ringfile::{Position, Queue};
 use round::{LIVELY, Round, says};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::thread;
@@ -58,6 +59,7 @@ struct Report {
     finished: u64,
     redelivered: u64,
     excused: u64,
+    letters: u64,
     crowded: u64,
     delays: [Vec<u64>; 2],
 }
@@ -78,13 +80,14 @@ impl Report {
     fn print(&mut self, seed: u64, took: Duration) {
         println!(
             "RINGFILE_SEED={seed}: {} kills and {} pauses in {} rounds, {took:.1?}; {} messages pushed, {} finished, {} handed out again, \
-             {} finished by the dead; {} looks for a place that found none",
+             {} set aside, {} finished by the dead; {} looks for a place that found none",
             self.kills,
             self.pauses,
             self.rounds,
             self.pushed,
             self.finished,
             self.redelivered,
+            self.letters,
             self.excused,
             self.crowded
         );
@@ -116,6 +119,8 @@ struct Tormentor<'a> {
     /// Workers so far.
     born: u64,
     deaths: Deaths,
+    /// Where the dead letters came from that it has taken.
+    letters: HashSet<Position>,
     report: &'a mut Report,
 }
 
@@ -125,8 +130,13 @@ impl<'a> Tormentor<'a> {
         let queue = round.options().open(dir.file("q")).expect("the queue opens");
         let ledger = Ledger::create(&dir.file("ledger"), round.seed);
         let random = Random(!round.seed);
-        let (workers, deaths) = (Vec::new(), Deaths::default());
-        Tormentor { round, random, dir, queue, ledger, workers, born: 0, deaths, report }
+        let (workers, deaths, letters) = (Vec::new(), Deaths::default(), HashSet::new());
+        Tormentor { round, random, dir, queue, ledger, workers, born: 0, deaths, letters, report }
+    }
+
+    /// Else there would be no room for more, and the queue would fill up with them.
+    fn take_letters(&mut self) {
+        self.round.take_letters(&self.queue, &self.ledger, self.born, &mut self.letters);
     }
 
     /// As many workers as there are to be, at least one of each side.
@@ -209,6 +219,7 @@ impl<'a> Tormentor<'a> {
             self.continue_those(|until| until <= now);
             if now >= next {
                 next = now + Duration::from_micros(self.random.below(70_000));
+                self.take_letters();
                 self.act(end - self.report.kills);
             }
             self.workers.iter().for_each(|worker| self.must_be_there(worker));
@@ -247,6 +258,7 @@ impl<'a> Tormentor<'a> {
                     worker.number,
                     says(&self.queue)
                 );
+                self.round.take_letters(&self.queue, &self.ledger, self.born, &mut self.letters);
                 thread::sleep(Duration::from_micros(500));
             }
             let status = worker.child.end();
@@ -267,8 +279,10 @@ impl<'a> Tormentor<'a> {
                 self.kill();
             }
         }
-        self.round.drain(&self.queue, &self.ledger, self.born);
+        self.round.drain(&self.queue, &self.ledger, self.born, &mut self.letters);
+        self.report.letters += self.letters.len() as u64;
         self.round.is_as_new(&self.queue);
+        self.round.letters_are_as_new(&self.queue);
         let excused = self.deaths.judge(&self.ledger);
         self.report.add(&self.ledger, excused);
     }

@@ -2,7 +2,8 @@
 
 use crate::common::Random;
 use crate::ledger::{Call, Ledger, Taker};
-use ringfile::{AttachError, Claim, Options, Queue, TryPopError, TryPushError};
+use ringfile::{AttachError, Claim, Options, Position, Queue, TryPopError, TryPushError};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// So long may the living be held up, on a machine that is busy with something else.
@@ -15,6 +16,8 @@ pub struct Round {
     pub workers: u64,
     claim: Claim,
     cells: u64,
+    /// Then a message is set aside; 0: never.
+    max_deliveries: u32,
 }
 
 impl Round {
@@ -22,7 +25,8 @@ impl Round {
         let mut random = Random(seed);
         // One after the other, and a lap of few cells often.
         let claim = if seed & 1 == 0 { Claim::Ordered } else { Claim::Ticketed };
-        Round { seed, workers, claim, cells: 4 << (2 * random.below(4)) }
+        let cells = 4 << (2 * random.below(4));
+        Round { seed, workers, claim, cells, max_deliveries: random.below(4) as u32 }
     }
 
     pub fn in_order(&self) -> bool {
@@ -50,17 +54,40 @@ impl Round {
             .capacity(self.capacity() as usize)
             .cell_size(64)
             .claim(self.claim)
+            .max_deliveries(self.max_deliveries)
             .participants(self.participants());
         options
     }
 
+    /// Takes the dead letters that are there, each once: one that was killed while it set a message aside may have been the first of two. `seen` says
+    /// where those came from that have been taken.
+    pub fn take_letters(&self, queue: &Queue, ledger: &Ledger, worker: u64, seen: &mut HashSet<Position>) {
+        let Some(mut consumer) = queue.dead_letters().ok().and_then(|letters| letters.consumer().ok()) else {
+            return;
+        };
+        let mut taker = Taker::new(ledger, worker, false);
+        while let Ok(letter) = consumer.try_claim() {
+            let origin = letter.origin().expect("it was set aside");
+            if seen.insert(origin.position) {
+                taker.enter(Call::Taking(1));
+                taker.took(&letter, Some(origin.position.get()), None);
+                taker.finishing(1);
+                letter.ack().unwrap();
+                taker.finished(1);
+            } else {
+                letter.ack().unwrap();
+            }
+        }
+    }
+
     /// Takes what is left, by a consumer that has not been there before.
-    pub fn drain(&self, queue: &Queue, ledger: &Ledger, worker: u64) {
+    pub fn drain(&self, queue: &Queue, ledger: &Ledger, worker: u64, seen: &mut HashSet<Position>) {
         let start = Instant::now();
         let mut consumer = queue.consumer().expect("a place comes free");
         let mut taker = Taker::new(ledger, worker, self.in_order());
         loop {
             assert!(start.elapsed() < LIVELY, "not drained: {}", says(queue));
+            self.take_letters(queue, ledger, worker, seen);
             taker.enter(Call::Taking(1));
             match consumer.try_claim() {
                 Ok(delivery) => {
@@ -76,6 +103,8 @@ impl Round {
                 Err(error) => panic!("{error}: {}", says(queue)),
             }
         }
+        // What was set aside on the way.
+        self.take_letters(queue, ledger, worker, seen);
     }
 
     /// Nothing of the dead is left: all places, all room, and no contradiction.
@@ -92,6 +121,16 @@ impl Round {
         let verified = queue.verify();
         assert!(verified.is_sound(), "{verified:?}");
         assert_eq!(verified.unpublished, 0, "{verified:?}");
+    }
+
+    /// The same of the dead letters.
+    pub fn letters_are_as_new(&self, queue: &Queue) {
+        let Ok(letters) = queue.dead_letters() else {
+            return assert_eq!(self.max_deliveries, 0);
+        };
+        letters.recover();
+        assert!(letters.unrecovered().is_nothing() && letters.is_empty(), "{}", says(&letters));
+        assert!(letters.stats().participants.is_empty() && letters.verify().is_sound(), "{}", says(&letters));
     }
 
     /// Laps through all of the cells.
