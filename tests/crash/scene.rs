@@ -264,7 +264,7 @@ impl Scene {
 }
 
 /// In so much time every step is reached.
-pub const REACHED: Duration = Duration::from_secs(10);
+pub const REACHED: Duration = Duration::from_secs(30);
 
 /// The child.
 struct Actor {
