@@ -270,8 +270,9 @@ impl Consumer {
         Producer::new(self.shared.letters.clone()?).ok()
     }
 
-    /// Looks again at what could not be set aside, if there is room for the first by now.
-    fn retry_letters(&mut self) {
+    /// Settles what the dead owe, and looks again at what could not be set aside if there is room for the first by now.
+    fn look_after_stuck(&mut self) {
+        self.shared.recover();
         if let Some(message) = self.popper.stuck_letter(&self.shared.ring)
             && self.join_letters().has_room(message.len)
         {
@@ -284,8 +285,7 @@ impl Consumer {
     fn look_below(&mut self, claimed: &Claimed) {
         let group = self.shared.ring.group(self.popper.entry().into());
         if self.patrol.finds_stalled(claimed.first, || reclaim::advance(&group)) {
-            self.shared.recover();
-            self.retry_letters();
+            self.look_after_stuck();
         }
     }
 
@@ -293,8 +293,7 @@ impl Consumer {
     fn explain(&mut self, nothing: Nothing) -> TryPopError {
         // A message may be held by the dead: a poller that never sleeps must find out too.
         if self.stall.is_due() && self.is_suspicious(nothing) {
-            self.shared.recover();
-            self.retry_letters();
+            self.look_after_stuck();
         }
         match nothing {
             Nothing::Empty => TryPopError::Empty,

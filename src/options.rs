@@ -245,23 +245,23 @@ impl Options {
         let birth = self.birth()?;
         // Before whole files are made in vain; the links at the end are what decides. A queue is linked before its dead letters: so these belong to
         // another, or to one that is there by now.
-        let letters = birth.header_of_letters().map(|header| (letters_path(path), header));
-        let foreign = letters.as_ref().filter(|(path, _)| path.symlink_metadata().is_ok());
-        if path.symlink_metadata().is_ok() {
+        let is_taken = |path: &Path| path.symlink_metadata().is_ok();
+        let letters = birth.letters().map(|letters| (letters, letters_path(path)));
+        let foreign = letters.as_ref().filter(|(_, path)| is_taken(path));
+        if is_taken(path) {
             return Err(OpenError::Io(io::ErrorKind::AlreadyExists.into()));
         }
-        if let Some((path, _)) = foreign {
+        if let Some((_, path)) = foreign {
             return Err(not_its_letters(path));
         }
-        let ring = Unnamed::create(path, &birth.header, self.mode, |region| drop(birth.ring(region)))?;
+        let ring = birth.unnamed(path, self.mode)?;
         // Before the queue can be seen: a disk that is too small for both is an error now.
-        let unnamed = letters.as_ref().map(|(path, header)| {
-            Unnamed::create(path, header, self.mode, |region| drop(plain_ring(region, header)))
-        });
-        let unnamed = unnamed.transpose()?;
+        let letters =
+            letters.map(|(letters, path)| Ok::<_, OpenError>((letters.unnamed(&path, self.mode)?, path)));
+        let letters = letters.transpose()?;
         ring.link(path)?;
-        if let (Some(unnamed), Some((path, _))) = (unnamed, letters) {
-            match unnamed.link(&path) {
+        if let Some((letters, path)) = letters {
+            match letters.link(&path) {
                 // By an open that came before this.
                 Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 linked => linked?,
@@ -304,10 +304,9 @@ impl Options {
             self.join(opened, ring, None)
         };
         let create = || {
-            let header = of.of_letters();
             // For the same people.
             let mode = queue.metadata()?.mode() & 0o777;
-            Unnamed::create(path, &header, mode, |region| drop(plain_ring(region, &header)))?.link(path)?;
+            Birth::of_letters(of).unnamed(path, mode)?.link(path)?;
             attach()
         };
         attach_or_create(path, attach, create)
@@ -336,14 +335,12 @@ impl Options {
     pub fn in_memory(&self) -> Result<Queue, OpenError> {
         require_pair_swap()?;
         let birth = self.birth()?;
-        let region = |header: &Header| Region::heap(header.layout.file_len).ok_or(OpenError::DiskFull);
-        let letters = birth.header_of_letters().map(|header| {
-            let ring = plain_ring(region(&header)?, &header);
-            Ok::<_, OpenError>(Arc::new(Shared::new(ring, None, self.wait, None)))
-        });
-        let letters = letters.transpose()?;
-        let ring = birth.ring(region(&birth.header)?);
-        Ok(Queue { shared: Arc::new(Shared::new(ring, None, self.wait, letters)), is_new: true })
+        let share = |birth: &Birth, letters| {
+            let region = Region::heap(birth.header.layout.file_len).ok_or(OpenError::DiskFull)?;
+            Ok::<_, OpenError>(Arc::new(Shared::new(birth.ring(region), None, self.wait, letters)))
+        };
+        let letters = birth.letters().map(|letters| share(&letters, None)).transpose()?;
+        Ok(Queue { shared: share(&birth, letters)?, is_new: true })
     }
 
     /// What a new queue is made of.
@@ -423,17 +420,20 @@ impl Birth {
         ring
     }
 
-    /// The header of the ring of its dead letters, if it sets any aside.
-    fn header_of_letters(&self) -> Option<Header> {
-        (self.policy.max_deliveries > 0).then(|| self.header.of_letters())
+    /// The queue in a file that can be linked to `path`.
+    fn unnamed(&self, path: &Path, mode: u32) -> Result<Unnamed, OpenError> {
+        Unnamed::create(path, &self.header, mode, |region| drop(self.ring(region)))
     }
-}
 
-/// A ring of dead letters in fresh memory.
-fn plain_ring(region: Region, header: &Header) -> Ring {
-    let mut ring = Ring::new(region, header.layout);
-    ring.format(header.first_position, header.first_unit, false, Policy::default());
-    ring
+    /// What the ring of its dead letters is made of, if it sets any aside.
+    fn letters(&self) -> Option<Birth> {
+        (self.policy.max_deliveries > 0).then(|| Birth::of_letters(&self.header))
+    }
+
+    /// The same for the queue with this header.
+    fn of_letters(queue: &Header) -> Birth {
+        Birth { header: queue.of_letters(), policy: Policy::default(), ticketed: false, rate: 0.0, burst: 0 }
+    }
 }
 
 /// A ring that was there, if it can be one.

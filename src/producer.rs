@@ -68,13 +68,21 @@ impl Producer {
     /// ```
     #[inline]
     pub fn try_push(&mut self, message: &[u8]) -> Result<Position, TryPushError> {
-        let reserved = self.reserve_cells(1, |_| message.len())?;
+        self.put(message.len(), |ring, _, span| ring.region().write(span.offset, message))
+    }
+
+    /// Publishes a message of `len` bytes that `write` writes.
+    #[inline]
+    fn put(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(&Ring, &Reserved, Span),
+    ) -> Result<Position, TryPushError> {
+        let reserved = self.reserve_cells(1, |_| len)?;
         let ring = &self.shared.ring;
-        let span = reserved
-            .stage()
-            .message(ring, &reserved, message.len())
-            .expect("the length is the one that was reserved");
-        ring.region().write(span.offset, message);
+        let span =
+            reserved.stage().message(ring, &reserved, len).expect("the length is the one that was reserved");
+        write(ring, &reserved, span);
         self.publish(&reserved, Kind::Ready);
         Ok(Position(reserved.first))
     }
@@ -271,21 +279,14 @@ impl Letters for Producer {
     }
 
     fn push(&mut self, origin: Origin, ring: &Ring, message: Span) -> bool {
-        let Ok(reserved) = self.reserve_cells(1, |_| message.len) else {
-            return false;
-        };
-        let letters = &self.shared.ring;
-        let span = reserved
-            .stage()
-            .message(letters, &reserved, message.len)
-            .expect("the length is the one that was reserved");
-        // By way of a copy: a peer that breaks the protocol may be writing what is read.
-        let mut bytes = Vec::new();
-        ring.region().read(message.offset, message.len, &mut bytes);
-        letters.region().write(span.offset, &bytes);
-        letters.set_origin(&reserved, origin);
-        self.publish(&reserved, Kind::Ready);
-        true
+        let copied = self.put(message.len, |letters, reserved, span| {
+            // By way of a copy: a peer that breaks the protocol may be writing what is read.
+            let mut bytes = Vec::new();
+            ring.region().read(message.offset, message.len, &mut bytes);
+            letters.region().write(span.offset, &bytes);
+            letters.set_origin(reserved, origin);
+        });
+        copied.is_ok()
     }
 
     fn has_room(&mut self, len: usize) -> bool {
