@@ -8,7 +8,7 @@ use common::{
 };
 use ringfile::file::layout::cursor;
 use ringfile::sys::process::{self, Identity};
-use ringfile::{AttachError, Claim, PopTimeoutError, Queue, Recovery, TryPopError, TryPushError};
+use ringfile::{AttachError, Claim, Consumer, PopTimeoutError, Queue, Recovery, TryPopError, TryPushError};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -141,6 +141,25 @@ fn end_the_leader() {
 fn drop_copy<T>(value: &T) {
     // SAFETY: the child ends without dropping it again.
     drop(unsafe { std::ptr::read(value) });
+}
+
+/// The message that a dead one held comes to another.
+fn assert_comes_again(consumer: &mut Consumer) {
+    assert_eq!(consumer.claim_timeout(Duration::from_secs(60)).unwrap().deliveries(), 2);
+}
+
+/// What /proc says of a child, from its state on.
+fn stat(child: &Child) -> Vec<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap();
+    stat.rsplit_once(") ").unwrap().1.split(' ').map(str::to_owned).collect()
+}
+
+/// A queue for a child to die in, with one message.
+fn with_a_job(dir: &Dir, claim: Claim) -> (Queue, Consumer) {
+    let queue = shared(dir, claim);
+    queue.producer().unwrap().push(b"job").unwrap();
+    let consumer = queue.consumer().unwrap();
+    (queue, consumer)
 }
 
 /// A queue for a child to die in.
@@ -291,9 +310,7 @@ fn a_program_that_the_dead_one_started_does_not_keep_it_alive() {
 fn outlived_by_its_child(role: &str) {
     let _watchdog = watch(role);
     let dir = Dir::new();
-    let queue = shared(&dir, Claim::Ordered);
-    let (mut producer, mut consumer) = handles(&queue);
-    producer.push(b"job").unwrap();
+    let (_queue, mut consumer) = with_a_job(&dir, Claim::Ordered);
     let mut parent = spawn(role, &[&dir.file("q")]);
     let said = parent.hear();
     let (child, deliveries) = said.split_once(' ').unwrap();
@@ -311,13 +328,11 @@ fn a_zombie_is_dead() {
     let _watchdog = watch("a zombie");
     for claim in CLAIMS {
         let dir = Dir::new();
-        let queue = shared(&dir, claim);
-        let (mut producer, mut consumer) = handles(&queue);
-        producer.push(b"job").unwrap();
+        let (_queue, mut consumer) = with_a_job(&dir, claim);
         let mut child = spawn("hold a claim", &[&dir.file("q")]);
         child.hear();
         child.signal(libc::SIGKILL);
-        assert_eq!(consumer.claim_timeout(Duration::from_secs(60)).unwrap().deliveries(), 2);
+        assert_comes_again(&mut consumer);
         assert_eq!(child.doing(), Doing::Ended);
     }
 }
@@ -327,19 +342,14 @@ fn a_zombie_is_dead() {
 fn a_process_whose_leader_is_gone_lives() {
     let _watchdog = watch("a process without its leader");
     let dir = Dir::new();
-    let queue = shared(&dir, Claim::Ordered);
-    let (mut producer, mut consumer) = handles(&queue);
-    producer.push(b"job").unwrap();
+    let (queue, mut consumer) = with_a_job(&dir, Claim::Ordered);
     let mut child = spawn("hold a claim in a thread that outlives its leader", &[&dir.file("q")]);
     child.expect("1");
-    until("its leader is gone", || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap();
-        stat.rsplit_once(") ").unwrap().1.starts_with('Z')
-    });
+    until("its leader is gone", || stat(&child)[0] == "Z");
     assert_eq!(consumer.pop_timeout(Duration::from_millis(50)), Err(PopTimeoutError::Timeout));
     assert!(queue.recover().is_nothing());
     child.kill();
-    assert_eq!(consumer.claim_timeout(Duration::from_secs(60)).unwrap().deliveries(), 2);
+    assert_comes_again(&mut consumer);
 }
 
 /// Process numbers mean nothing across PID namespaces; locks do.
@@ -354,24 +364,21 @@ fn a_peer_in_another_pid_namespace_lives_until_it_dies() {
         return println!("not run: PID namespaces cannot be made here");
     }
     let dir = Dir::new();
-    let queue = shared(&dir, Claim::Ordered);
-    let (mut producer, mut consumer) = handles(&queue);
-    producer.push(b"job").unwrap();
+    let (queue, mut consumer) = with_a_job(&dir, Claim::Ordered);
     let mut child = spawn_under(unshare, "hold a claim", &[&dir.file("q")]);
     assert!(child.hear().ends_with(" 1"));
     let holder = queue.stats().participants.into_iter().find(|peer| peer.pid < 10);
     assert!(holder.is_some(), "it has a number of its own there: {:?}", queue.stats().participants);
     assert_eq!(consumer.pop_timeout(Duration::from_millis(50)), Err(PopTimeoutError::Timeout));
     child.kill();
-    assert_eq!(consumer.claim_timeout(Duration::from_secs(60)).unwrap().deliveries(), 2);
+    assert_comes_again(&mut consumer);
 }
 
 /// A process that has the number of one that is gone is not that one.
 #[test]
 fn a_number_alone_is_nobody() {
     let child = spawn("nothing", &[&"nowhere"]);
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap();
-    let started: u64 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
+    let started: u64 = stat(&child)[19].parse().unwrap();
     let me = process::identity();
     let who = Identity { pid: child.pid() as u64, started, namespace: me.namespace };
     child.signal(libc::SIGKILL);

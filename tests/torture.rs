@@ -250,7 +250,7 @@ impl<'a> Tormentor<'a> {
         self.queue.close();
         let consumes = self.workers.iter().any(|worker| !worker.pushes);
         let start = Instant::now();
-        for worker in &mut self.workers {
+        for mut worker in std::mem::take(&mut self.workers) {
             while worker.child.doing() != Doing::Ended {
                 assert!(
                     start.elapsed() < LIVELY,
@@ -258,13 +258,12 @@ impl<'a> Tormentor<'a> {
                     worker.number,
                     says(&self.queue)
                 );
-                self.round.take_letters(&self.queue, &self.ledger, self.born, &mut self.letters);
+                self.take_letters();
                 thread::sleep(Duration::from_micros(500));
             }
             let status = worker.child.end();
             assert!(status.success(), "worker {} failed: {status}", worker.number);
         }
-        self.workers.clear();
         assert!(!consumes || self.queue.is_empty(), "closed, and not drained: {}", says(&self.queue));
         self.queue.reopen();
     }
