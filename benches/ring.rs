@@ -7,7 +7,7 @@
 //! ```
 //!
 //! An element is one message: pushed, popped, and its bytes copied both ways (batches are read in place). Names are
-//! `place/shape/size in bytes`; `2P2C` is two producers and two consumers, each a thread with its own handle. Calls block, so what is
+//! `place/shape/size in bytes`, in `groups` the number of groups that get every message; `2P2C` is two producers and two consumers, each a thread with its own handle. Calls block, so what is
 //! measured includes how the handles wait. Files lie in the temporary directory (`TMPDIR` moves them) and are unlinked as soon as
 //! they are open, so that nothing stays behind however this ends.
 //!
@@ -245,10 +245,42 @@ fn batches(c: &mut Criterion) {
     }
 }
 
+/// How long `count` deliveries take where each message goes to so many groups: one thread pushes a message and pops it in each.
+fn broadcast(queue: &Queue, groups: usize, count: u64) -> Duration {
+    let mut producer = queue.producer().unwrap();
+    let group = |i| queue.group(&format!("group {i}")).unwrap();
+    let mut consumers: Vec<_> = (0..groups).map(|i| group(i).consumer().unwrap()).collect();
+    let mut round = |count: u64| {
+        for _ in 0..count.div_ceil(groups as u64) {
+            push(&mut producer, &[7; 64], 1, 1);
+            for consumer in &mut consumers {
+                assert_eq!(pop(consumer, 1, 1), 1);
+            }
+        }
+    };
+    round(MESSAGES * groups as u64);
+    let start = Instant::now();
+    round(count);
+    start.elapsed()
+}
+
+/// What a delivery costs where one, two and four groups get every message. An element is a delivery.
+fn groups(c: &mut Criterion) {
+    let mut group = group(c, "groups");
+    for groups in [1, 2, 4] {
+        let queue = Queue::options().messages(MESSAGES).capacity(1 << 16).groups(5).in_memory().unwrap();
+        assert!(queue.remove_group("default"));
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(BenchmarkId::from_parameter(groups), |bencher| {
+            bencher.iter_custom(|count| broadcast(&queue, groups, count));
+        });
+    }
+}
+
 /// What criterion's macro makes cannot be documented otherwise.
 #[allow(missing_docs)]
 mod all {
-    use super::{batches, claims, sizes};
-    super::criterion_group!(benches, sizes, claims, batches);
+    use super::{batches, claims, groups, sizes};
+    super::criterion_group!(benches, sizes, claims, batches, groups);
 }
 criterion_main!(all::benches);

@@ -5,9 +5,10 @@ use crate::park::Side;
 use crate::position::Position;
 use crate::producer::Producer;
 use crate::ring::claim::{Claimed, Nothing, Popper};
+use crate::ring::groups::{NoService, Service};
 use crate::ring::letters::{self, Letters as _};
 use crate::ring::pace::{Paced, Pacer};
-use crate::ring::words::{Binding, Kind};
+use crate::ring::words::Kind;
 use crate::ring::{Ring, Span, participant, reclaim};
 use crate::shared::{Patrol, Shared, Stall, unless_waiting};
 use crate::sys::wait;
@@ -41,6 +42,8 @@ use std::time::{Duration, Instant};
 /// ```
 pub struct Consumer {
     shared: Arc<Shared>,
+    /// The name of its group, which other entries may come to serve.
+    group: Arc<str>,
     popper: Popper,
     pacer: Pacer,
     /// What is claimed and not let go of. Found by the next call if its guard was leaked.
@@ -52,13 +55,17 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    pub(crate) fn new(shared: Arc<Shared>, entry: u16) -> Result<Consumer, AttachError> {
-        let tenancy = shared.ring.group(entry.into()).entry().tenancy;
-        let owner = shared.join(Binding::Consumer { entry, tenancy })?;
-        let popper = Popper::new(&shared.ring, owner, entry);
-        let pacer = shared.ring.group(entry.into()).pacer();
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        group: Arc<str>,
+        service: Service,
+    ) -> Result<Consumer, AttachError> {
+        let owner = shared.join(service.binding())?;
+        let popper = Popper::new(&shared.ring, owner, service);
+        let pacer = shared.ring.pacer(popper.name().into());
         Ok(Consumer {
             shared,
+            group,
             popper,
             pacer,
             claimed: None,
@@ -233,6 +240,10 @@ impl Consumer {
             let mut pace = Paced::new(ring, self.pacer, wait::nanos);
             let claimed = match self.popper.try_claim(ring, max, &mut pace) {
                 Ok(claimed) => claimed,
+                Err(Nothing::Moved) => {
+                    self.follow()?;
+                    continue;
+                }
                 Err(nothing) => return Err(self.explain(nothing)),
             };
             if self.patrol.is_due() {
@@ -243,6 +254,24 @@ impl Consumer {
                 return Ok(claimed);
             }
         }
+    }
+
+    /// Takes its place in the entry that serves its group now.
+    #[cold]
+    fn follow(&mut self) -> Result<(), TryPopError> {
+        let shared = &self.shared;
+        let service = shared.serve(&self.group).map_err(|none| match none {
+            // Also in a child that was forked, for which the queue is empty and closed.
+            NoService::Removed if shared.ring.tail().closed => TryPopError::Closed,
+            NoService::Removed => TryPopError::Removed,
+            // It is being made.
+            NoService::Busy | NoService::TooMany => TryPopError::Pending,
+        })?;
+        let owner = self.popper.owner();
+        shared.ring.slot(owner).bind(service.binding());
+        self.popper = Popper::new(&shared.ring, owner, service).following();
+        self.pacer = shared.ring.pacer(self.popper.name().into());
+        Ok(())
     }
 
     /// Moves a message that was handed out too often to the dead letters, or leaves it where it is if there is no room. False: it cannot be read, which is to be
@@ -297,7 +326,7 @@ impl Consumer {
         }
         match nothing {
             Nothing::Empty => TryPopError::Empty,
-            Nothing::Pending => TryPopError::Pending,
+            Nothing::Pending | Nothing::Moved => TryPopError::Pending,
             Nothing::Closed => TryPopError::Closed,
             Nothing::Paced(until) => TryPopError::Paced {
                 until: Instant::now() + Duration::from_nanos(until.saturating_sub(wait::nanos())),
@@ -315,7 +344,7 @@ impl Consumer {
                 group.frontier().position != tail && reclaim::advance_to_end(&group) < tail
             }
             Nothing::Pending => true,
-            Nothing::Closed | Nothing::Paced(_) | Nothing::Damaged(_) => false,
+            Nothing::Moved | Nothing::Closed | Nothing::Paced(_) | Nothing::Damaged(_) => false,
         }
     }
 
@@ -419,19 +448,28 @@ impl Consumer {
         answer: impl Fn(TryPopError) -> Option<E>,
     ) -> Option<Result<T, E>> {
         let shared = self.shared.clone();
-        let (owner, entry) = (self.popper.owner(), self.popper.entry());
-        let look = || {
-            let attempted = attempt(self);
-            if let Err(TryPopError::Paced { until }) = attempted {
-                // Its turn comes by itself; nothing is held meanwhile, and nobody else of the group may go first.
-                let until = deadline.map_or(until, |deadline| deadline.min(until));
-                std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        let owner = self.popper.owner();
+        loop {
+            let (entry, name) = (self.popper.entry(), self.popper.name().into());
+            let look = || {
+                let turns = shared.parker.turns(&shared.ring, name);
+                let attempted = attempt(self);
+                if let Err(TryPopError::Paced { until }) = attempted {
+                    // Nothing is held meanwhile, and nobody else of the group may go first.
+                    let until = deadline.map_or(until, |deadline| deadline.min(until));
+                    let left = until.saturating_duration_since(Instant::now());
+                    shared.parker.wait_turn(&shared.ring, name, turns, left);
+                }
+                let answer = unless_waiting(attempted, &answer);
+                // Another entry serves the group now: that is where to wait.
+                (answer.is_some() || self.popper.entry() != entry).then_some(answer)
+            };
+            // Whoever learns that the queue is closed passes it on.
+            let more = || shared.ring.group(entry.into()).next_is_unclaimed() || shared.ring.tail().closed;
+            if let Some(answer) = shared.wait_for(Side::Consumers(entry), owner, deadline, look, more)? {
+                return Some(answer);
             }
-            unless_waiting(attempted, &answer)
-        };
-        // Whoever learns that the queue is closed passes it on.
-        let more = || shared.ring.group(entry.into()).next_is_unclaimed() || shared.ring.tail().closed;
-        shared.wait_for(Side::Consumers(entry), owner, deadline, look, more)
+        }
     }
 }
 

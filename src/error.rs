@@ -159,6 +159,44 @@ errors! {
         /// Every slot is taken by a living participant.
         TooManyParticipants { /** How many the file has room for. */ max: usize } =>
             "all {max} participant slots are taken: drop some producers or consumers, or create the file with more",
+        /// There are as many groups as the file has room for.
+        TooManyGroups { /** How many that is. */ max: usize } =>
+            "there are {max} groups already, and the file has room for no more: remove one, or create the file with more",
+        /// Every entry for a group is taken: old ones wait for claims that nobody lets go of.
+        GroupsBusy => "groups that were rewound or removed wait for claims that are still held: acknowledge or drop them, and try again",
+        /// A name has 1 to 120 bytes.
+        GroupName { /** Bytes of the name. */ len: usize } => "a group's name has 1 to 120 bytes, this one has {len}",
+        /// A group cannot begin there.
+        Start { /** Where it was to begin. */ asked: u64, /** The oldest message that is kept. */ oldest: u64, /** Where the next one goes. */ tail: u64 } =>
+            "a group cannot begin at {asked}: what is kept begins at {oldest}, and the next message goes to {tail}",
+        /// The group was removed.
+        Removed => "the group was removed: make it again with `Queue::group`",
+    }
+
+    /// Why a group was not rewound.
+    RewindError {
+        /// Every entry for a group is taken: old ones wait for claims that nobody lets go of.
+        Busy => "groups that were rewound or removed wait for claims that are still held: acknowledge or drop them, and try again",
+        /// There is no such group.
+        Removed => "the group was removed: make it again with `Queue::group`",
+    }
+
+    /// Why a rate was not set.
+    RateError {
+        /// Not a rate.
+        OutOfRange => "a rate is between 0 (any) and 1e9 messages a second",
+        /// There is no such group.
+        Removed => "the group was removed: make it again with `Queue::group`",
+    }
+
+    /// Why a replay has no message at a place.
+    ReplayError {
+        /// The places were given back to producers before they were read; it goes on behind them.
+        Lapped { /** How many positions that were; not all of them had messages. */ lost: u64 } =>
+            "overtaken: {lost} positions were given back before they were read",
+        /// The message cannot be read; it is stepped over.
+        Corrupt { /** Where. */ position: u64 } =>
+            "the ring is damaged at position {position}: see `ringfile verify`",
     }
 
     /// Why there is no queue of dead letters.
@@ -220,6 +258,8 @@ errors! {
     PopError {
         /// The queue was closed, and the group is done with everything.
         Closed => "the queue is closed and drained",
+        /// The group was removed.
+        Removed => "the group was removed: make it again with `Queue::group`",
         /// The file is damaged there. A message that cannot be read is stepped over; damaged cursors stay as they are.
         Corrupt { /** Where. */ position: u64 } =>
             "the ring is damaged at position {position}: see `ringfile verify`",
@@ -236,6 +276,8 @@ errors! {
             "the rate of the group is used up (until {until:?}): try again then",
         /// The queue was closed, and the group is done with everything.
         Closed => "the queue is closed and drained",
+        /// The group was removed.
+        Removed => "the group was removed: make it again with `Queue::group`",
         /// The file is damaged there. A message that cannot be read is stepped over; damaged cursors stay as they are.
         Corrupt { /** Where. */ position: u64 } =>
             "the ring is damaged at position {position}: see `ringfile verify`",
@@ -247,6 +289,8 @@ errors! {
         Timeout => "nothing to pop for the whole time-out",
         /// The queue was closed, and the group is done with everything.
         Closed => "the queue is closed and drained",
+        /// The group was removed.
+        Removed => "the group was removed: make it again with `Queue::group`",
         /// The file is damaged there. A message that cannot be read is stepped over; damaged cursors stay as they are.
         Corrupt { /** Where. */ position: u64 } =>
             "the ring is damaged at position {position}: see `ringfile verify`",
@@ -270,5 +314,5 @@ macro_rules! waiting {
 
 waiting!(TryPushError, wait: Full, PushError; Closed, TooLarge { len, max }, BatchTooLarge { messages, max }, Corrupt { position });
 waiting!(TryPushError, wait: Full, PushTimeoutError; Closed, TooLarge { len, max }, BatchTooLarge { messages, max }, Corrupt { position });
-waiting!(TryPopError, wait: Empty | Pending | Paced, PopError; Closed, Corrupt { position });
-waiting!(TryPopError, wait: Empty | Pending | Paced, PopTimeoutError; Closed, Corrupt { position });
+waiting!(TryPopError, wait: Empty | Pending | Paced, PopError; Closed, Removed, Corrupt { position });
+waiting!(TryPopError, wait: Empty | Pending | Paced, PopTimeoutError; Closed, Removed, Corrupt { position });

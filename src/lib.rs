@@ -1,7 +1,7 @@
 //! A message queue in one memory-mapped file, for threads and processes of one Linux machine that must not lose a message.
 //!
 //! Lock-free, many producers and many consumers. A [`Queue`] is opened from a file that any number of processes may have open at the same time, or
-//! made [in memory](Options::in_memory) for the threads of one. Each thread takes its own [`Producer`] or [`Consumer`] from it.
+//! made [in memory](Options::in_memory) for the threads of one. Each thread takes its own [`Producer`] or [`Consumer`] from it. An [`Observer`] only looks.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,6 +28,8 @@
 //! - Nothing is ever dropped because a queue is full: [`Producer::push`] waits, [`Producer::try_push`] says [`Full`](TryPushError::Full).
 //! - With [`Claim::Ordered`] the queue is a linearizable FIFO, messages that come back aside. [`TryPopError::Empty`] means that everything pushed is
 //!   claimed; where the next message is still being written, the answer is [`TryPopError::Pending`].
+//! - Every [`Group`] gets every message from its start on, and the consumers of one share them. What all groups have finished is freed when somebody needs the room or
+//!   [reaps](Queue::reap), but for the last [`retain`](Options::retain) messages, which can be [replayed](Queue::replay) and [consumed again](Group::rewind).
 //! - What a killed process had reserved or claimed is settled by whoever waits for it, and only the kernel says that a process is dead: a paused
 //!   one keeps what it holds for as long as it likes, unless the queue was made with a [lease](Options::lease).
 //!
@@ -56,6 +58,10 @@ compile_error!("the words of a ring are little-endian, and so must the machine b
 #[cfg(not(ringfile_loom))]
 mod consumer;
 #[cfg(not(ringfile_loom))]
+mod group;
+#[cfg(not(ringfile_loom))]
+mod observer;
+#[cfg(not(ringfile_loom))]
 mod options;
 #[cfg(not(ringfile_loom))]
 mod position;
@@ -63,6 +69,10 @@ mod position;
 mod producer;
 #[cfg(not(ringfile_loom))]
 mod queue;
+#[cfg(not(ringfile_loom))]
+mod reaper;
+#[cfg(not(ringfile_loom))]
+mod replay;
 #[cfg(not(ringfile_loom))]
 mod shared;
 #[cfg(not(ringfile_loom))]
@@ -83,6 +93,10 @@ pub use consumer::{Batch, Consumer, Delivery, Iter, Origin};
 #[cfg(not(ringfile_loom))]
 pub use error::*;
 #[cfg(not(ringfile_loom))]
+pub use group::{Group, Start};
+#[cfg(not(ringfile_loom))]
+pub use observer::Observer;
+#[cfg(not(ringfile_loom))]
 pub use options::{Claim, Options};
 #[cfg(not(ringfile_loom))]
 pub use position::{Position, Positions};
@@ -90,6 +104,10 @@ pub use position::{Position, Positions};
 pub use producer::{Producer, Reservation};
 #[cfg(not(ringfile_loom))]
 pub use queue::Queue;
+#[cfg(not(ringfile_loom))]
+pub use reaper::{Reaped, Reaper};
+#[cfg(not(ringfile_loom))]
+pub use replay::{Kept, Replay};
 #[cfg(not(ringfile_loom))]
 pub use shared::Wait;
 #[cfg(not(ringfile_loom))]

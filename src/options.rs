@@ -4,8 +4,10 @@ use crate::error::OpenError;
 use crate::file::header::Header;
 use crate::file::layout::{Geometry, Layout};
 use crate::file::region::Region;
-use crate::file::{Opened, Unnamed};
+use crate::file::{self, Opened, Unnamed};
+use crate::observer::Observer;
 use crate::queue::Queue;
+use crate::ring::pace::is_rate;
 use crate::ring::{Policy, Ring, letters};
 use crate::shared::{Shared, Wait};
 use crate::sync::AtomicPair;
@@ -30,8 +32,8 @@ pub enum Claim {
 /// How to open a queue, like [`std::fs::OpenOptions`].
 ///
 /// What decides the shape of the file (`capacity`, `messages`, `cell_size`, `groups`, `participants`) is set when it is created; given explicitly
-/// to an open of an existing file, it must agree with it. `claim`, `rate`, `burst`, `max_deliveries`, `lease` and `mode` count at
-/// creation alone, `wait` and `recover` at each open.
+/// to an open of an existing file, it must agree with it. `claim`, `rate`, `burst`, `retain`, `retain_for`, `scrub`, `max_deliveries`, `lease` and `mode` count at
+/// creation alone, `wait`, `recover` and `populate_ahead` at each open.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -62,6 +64,10 @@ pub struct Options {
     burst: Option<u32>,
     max_deliveries: u32,
     lease: Duration,
+    retain: u64,
+    retain_for: Duration,
+    scrub: bool,
+    populate_ahead: usize,
     wait: Wait,
     recovers: bool,
     mode: u32,
@@ -88,6 +94,10 @@ impl Default for Options {
             burst: None,
             max_deliveries: 0,
             lease: Duration::ZERO,
+            retain: 0,
+            retain_for: Duration::ZERO,
+            scrub: false,
+            populate_ahead: 0,
             wait: Wait::Adaptive,
             recovers: true,
             mode: 0o600,
@@ -208,6 +218,40 @@ impl Options {
         self
     }
 
+    /// How many messages stay readable that every group has finished, the last ones: for [`replay`](Queue::replay), [`rewind`](crate::Group::rewind) and new
+    /// groups. Default: 0. Can be changed: [`Queue::set_retain`].
+    ///
+    /// As far as they fit. When a push finds no room, what exceeds half of the cells or half of the capacity gives way to it, and when every group has finished
+    /// everything, anything does; the oldest first, and as many as that push needs. [`Stats::gave_way`](crate::Stats::gave_way) counts them.
+    pub fn retain(&mut self, messages: u64) -> &mut Self {
+        self.retain = messages;
+        self
+    }
+
+    /// For how long at most the messages that are [retained](Self::retain) stay, from their push on. Zero, the default: until others take their place.
+    ///
+    /// [`Queue::reap`] and the [reaper](Queue::reaper) drop what is older, by the clock of the calendar: if that is set, ages change with it. Costs a clock in each push.
+    pub fn retain_for(&mut self, age: Duration) -> &mut Self {
+        self.retain_for = age;
+        self
+    }
+
+    /// Whether the bytes of a message are overwritten with zeros when it is finished by every group and not retained, before their space is free. Default: false.
+    ///
+    /// Done by the [reaper](Queue::reaper), by [`Queue::reap`], or by the producer that needs the space; until then the bytes are there. One that is paused in it delays the reuse of
+    /// what it overwrites. Takes one of the places for [`groups`](Self::groups). What the file system or the disk has kept elsewhere is not overwritten.
+    pub fn scrub(&mut self, scrubs: bool) -> &mut Self {
+        self.scrub = scrubs;
+        self
+    }
+
+    /// How many bytes ahead of the next message the [reaper](Queue::reaper) asks the kernel to make ready for writing at each pass, so that producers find no page missing. Default: 0.
+    /// It changes nothing in the file.
+    pub fn populate_ahead(&mut self, bytes: usize) -> &mut Self {
+        self.populate_ahead = bytes;
+        self
+    }
+
     /// How calls of this open wait. Default: [`Wait::Adaptive`].
     pub fn wait(&mut self, wait: Wait) -> &mut Self {
         self.wait = wait;
@@ -292,6 +336,28 @@ impl Options {
         Ok(Queue { shared: Arc::new(shared), is_new })
     }
 
+    /// Opens the queue at `path` to look at, for reading only: it takes no part and changes nothing. The shape and policy that were asked for are ignored.
+    pub fn observe(&self, path: impl AsRef<Path>) -> Result<Observer, OpenError> {
+        if !AtomicPair::LOADS_ONLY_READ {
+            return Err(OpenError::Unsupported(
+                "this processor cannot read 128 bits of memory that it may not write",
+            ));
+        }
+        let path = path.as_ref();
+        let (header, region) = file::map_read_only(path)?;
+        let ring = Arc::new(sound_ring(region, &header)?);
+        let sets_aside = !header.keeps_letters && ring.policy().max_deliveries > 0;
+        let letters = sets_aside.then(|| file::map_read_only(&letters_path(&path.canonicalize()?)));
+        let letters = match letters {
+            Some(Ok((theirs, region))) if theirs.keeps_letters_of(&header) => {
+                Some(Arc::new(sound_ring(region, &theirs)?))
+            }
+            // Not there, or not theirs: nothing to see.
+            _ => None,
+        };
+        Ok(Observer { ring, letters })
+    }
+
     /// Opens the ring of dead letters of the queue with this header. Makes it if it is gone, or was not made before its creator was killed.
     fn attach_letters(&self, queue: &Path, of: &Header) -> Result<Shared, OpenError> {
         let path = &letters_path(queue);
@@ -315,7 +381,8 @@ impl Options {
     /// Becomes one of those who have a file open.
     fn join(&self, opened: Opened, ring: Ring, letters: Option<Shared>) -> Result<Shared, OpenError> {
         let attachment = opened.attach(ring.next_attachment())?;
-        let shared = Shared::new(ring, Some(attachment), self.wait, letters.map(Arc::new));
+        let shared =
+            Shared::new(ring, Some(attachment), self.wait, letters.map(Arc::new), self.populate_ahead);
         if self.recovers {
             shared.recover();
         }
@@ -337,7 +404,13 @@ impl Options {
         let birth = self.birth()?;
         let share = |birth: &Birth, letters| {
             let region = Region::heap(birth.header.layout.file_len).ok_or(OpenError::DiskFull)?;
-            Ok::<_, OpenError>(Arc::new(Shared::new(birth.ring(region), None, self.wait, letters)))
+            Ok::<_, OpenError>(Arc::new(Shared::new(
+                birth.ring(region),
+                None,
+                self.wait,
+                letters,
+                self.populate_ahead,
+            )))
         };
         let letters = birth.letters().map(|letters| share(&letters, None)).transpose()?;
         Ok(Queue { shared: share(&birth, letters)?, is_new: true })
@@ -345,17 +418,28 @@ impl Options {
 
     /// What a new queue is made of.
     fn birth(&self) -> Result<Birth, OpenError> {
-        if !(0.0..=1e9).contains(&self.rate) {
+        if !is_rate(self.rate) {
             return Err(OpenError::Options("a rate is between 0 (any) and 1e9 messages a second"));
         }
         let max_deliveries = u64::from(self.max_deliveries);
         if max_deliveries > letters::MAX_DELIVERIES {
             return Err(OpenError::Options("a message is set aside after 1 to 500 deliveries, or never (0)"));
         }
-        let burst = self.burst.map_or((self.rate / 100.0) as u64, u64::from).max(1);
-        // A lease that does not fit is one of 584 years.
-        let lease = u64::try_from(self.lease.as_nanos()).unwrap_or(u64::MAX);
-        let policy = Policy { max_deliveries, lease };
+        let burst = self.burst.map_or(0, |burst| u64::from(burst).max(1));
+        // What does not fit is 584 years.
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let policy = Policy {
+            max_deliveries,
+            lease: nanos(self.lease),
+            retain: self.retain,
+            retain_for: nanos(self.retain_for),
+            scrub: self.scrub,
+        };
+        if self.scrub && self.groups == Some(1) {
+            return Err(OpenError::Options(
+                "scrubbing takes one of the places for groups: ask for two at least",
+            ));
+        }
         let ticketed = self.claim == Claim::Ticketed;
         Ok(Birth { header: self.header()?, policy, ticketed, rate: self.rate, burst })
     }
@@ -415,8 +499,8 @@ impl Birth {
     fn ring(&self, region: Region) -> Ring {
         let mut ring = Ring::new(region, self.header.layout);
         ring.format(self.header.first_position, self.header.first_unit, self.ticketed, self.policy);
-        // -0.0 would not read as no rate.
-        ring.set_rate(0, self.rate.abs(), self.burst);
+        ring.set_rate(0, self.rate, 0);
+        ring.set_burst(0, self.burst);
         ring
     }
 

@@ -41,6 +41,9 @@ impl Side {
 /// The nap of a sleeper that cannot make the others fence.
 const UNFENCED_NAP: Duration = Duration::from_millis(1);
 
+/// Who waits for its turn looks so often, since who changes the rate may be killed before it says so.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
+
 /// How one attachment sleeps and wakes.
 #[derive(Clone, Copy, Debug)]
 pub struct Parker {
@@ -125,6 +128,20 @@ impl Parker {
         for entry in 0..ring.entries() as u16 {
             self.wake(ring, Side::Consumers(entry), u32::MAX);
         }
+        for name in (0..ring.names()).filter(|&name| ring.rate(name) != 0.0) {
+            self.wake_paced(ring, name);
+        }
+    }
+
+    /// Sleeps until it is a consumer's turn by the rate of its group's name, or the rate changes, or the queue is closed. `count`: what was read of the
+    /// name's futex before it was looked whose turn it is.
+    pub fn wait_turn(&self, ring: &Ring, name: usize, count: u32, left: Duration) {
+        wait::sleep(ring.name(name).futex(), count, left.min(LONGEST_TURN), self.shared);
+    }
+
+    /// What to give to [`wait_turn`](Self::wait_turn).
+    pub fn turns(&self, ring: &Ring, name: usize) -> u32 {
+        ring.name(name).futex().load(Ordering::Acquire)
     }
 
     /// Looks until `look` finds something or `remaining` says that the time is up (`None`), sleeping in between. `more` says
@@ -229,11 +246,23 @@ impl Parker {
         if ring.is_crowded() {
             self.wake(ring, Side::Producers, 1);
         }
+        let parked = ring.parked().load(Ordering::Relaxed);
         for entry in 0..ring.entries() {
+            let side = Side::Consumers(entry as u16);
             if ring.has_backlog(entry) {
-                self.wake(ring, Side::Consumers(entry as u16), 1);
+                self.wake(ring, side, 1);
+            } else if parked & side.bit() != 0 && !ring.is_group(entry) {
+                // Their group is served elsewhere by now, or was removed, and who did that was killed.
+                self.wake(ring, side, u32::MAX);
             }
         }
+    }
+
+    /// After the rate of a name has changed: wakes those of its consumers that wait for their turn.
+    pub fn wake_paced(&self, ring: &Ring, name: usize) {
+        let futex = ring.name(name).futex();
+        futex.fetch_add(1, Ordering::Release);
+        wait::wake(futex, u32::MAX, self.shared);
     }
 }
 

@@ -3,11 +3,13 @@
 use crate::error::{AttachError, PushError, PushTimeoutError, TryPushError};
 use crate::park::Side;
 use crate::position::{Position, Positions};
+use crate::ring::groups;
 use crate::ring::letters::{Letters, Origin};
 use crate::ring::push::{NoRoom, Pusher, Reserved};
 use crate::ring::words::{Binding, Kind};
 use crate::ring::{Ring, Span, participant};
 use crate::shared::{Shared, Stall, unless_waiting};
+use crate::sys::process;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -80,8 +82,10 @@ impl Producer {
     ) -> Result<Position, TryPushError> {
         let reserved = self.reserve_cells(1, |_| len)?;
         let ring = &self.shared.ring;
-        let span =
-            reserved.stage().message(ring, &reserved, len).expect("the length is the one that was reserved");
+        let span = reserved
+            .stage(self.shared.publish_time())
+            .message(ring, &reserved, len)
+            .expect("the length is the one that was reserved");
         write(ring, &reserved, span);
         self.publish(&reserved, Kind::Ready);
         Ok(Position(reserved.first))
@@ -121,7 +125,7 @@ impl Producer {
         // `as_ref` is foreign code: should it panic, the reservation is found and aborted.
         self.outstanding = Some((reserved, false));
         let ring = &self.shared.ring;
-        let mut stage = reserved.stage();
+        let mut stage = reserved.stage(self.shared.publish_time());
         for message in messages {
             let message = message.as_ref();
             let span = stage
@@ -207,6 +211,7 @@ impl Producer {
                 // The space may be held by the dead: a poller that never sleeps must find out too.
                 if self.stall.is_due() {
                     self.shared.recover();
+                    groups::note_blocking(&self.shared.ring, process::unix_nanos());
                 }
                 TryPushError::Full
             }
@@ -319,7 +324,7 @@ pub struct Reservation<'a> {
 impl<'a> Reservation<'a> {
     fn new(producer: &'a mut Producer, reserved: Reserved, len: usize) -> Reservation<'a> {
         let span = reserved
-            .stage()
+            .stage(producer.shared.publish_time())
             .message(&producer.shared.ring, &reserved, len)
             .expect("the length is the one that was reserved");
         producer.outstanding = Some((reserved, true));

@@ -1,14 +1,19 @@
 //! The front door: what belongs to all of a queue.
 
 use crate::consumer::Consumer;
-use crate::error::{AttachError, DeadLettersError, OpenError};
-use crate::options::Options;
+use crate::error::{AttachError, DeadLettersError, OpenError, RateError, RewindError};
+use crate::group::{Group, Start};
+use crate::options::{Claim, Options};
 use crate::producer::Producer;
+use crate::reaper::{Reaped, Reaper};
+use crate::replay::Replay;
+use crate::ring::groups;
 use crate::shared::Shared;
-use crate::stats::{Backlog, Recovery, Stats, Verification};
+use crate::stats::{Recovery, Stats, Verification};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A queue: one open of a file, or a ring in this process's memory. Clones are the same open.
 ///
@@ -56,24 +61,142 @@ impl Queue {
 
     /// A new consumer of the group "default". Each thread needs its own; consumers of a group share its messages.
     pub fn consumer(&self) -> Result<Consumer, AttachError> {
-        Consumer::new(self.shared.clone(), 0)
+        self.group(groups::DEFAULT)?.consumer()
     }
 
-    /// How many messages are not finished yet, those that somebody has claimed included. Exact when nobody works on the queue.
+    /// The consumer group of this name (1 to 120 bytes), which is made if there is none: [`Start::Oldest`], [`Claim::Ordered`].
+    pub fn group(&self, name: &str) -> Result<Group, AttachError> {
+        self.group_with(name, Start::Oldest, Claim::Ordered)
+    }
+
+    /// The same; says where a group begins that is made, and how it claims. One that exists stays as it is.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ringfile::{Claim, Queue, Start};
+    ///
+    /// let queue = Queue::options().capacity(4096).in_memory()?;
+    /// queue.producer()?.push(b"old news")?;
+    /// let live = queue.group_with("live", Start::Next, Claim::Ordered)?;
+    /// assert!(live.consumer()?.try_pop().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn group_with(&self, name: &str, start: Start, claim: Claim) -> Result<Group, AttachError> {
+        Group::open(&self.shared, name, start, claim)
+    }
+
+    /// The consumer group of this name, if there is one.
+    pub fn find_group(&self, name: &str) -> Option<Group> {
+        groups::find(&self.shared.ring, name.as_bytes()).map(|_| Group::named(&self.shared, name))
+    }
+
+    /// Ends a group, "default" included: its consumers get `Removed`, and the space that it holds comes free when the last claim in it is let go of. False: there is none
+    /// of this name.
+    ///
+    /// Without any group, nothing is consumed: what was pushed waits for one.
+    pub fn remove_group(&self, name: &str) -> bool {
+        let Shared { ring, parker, .. } = &*self.shared;
+        // What it has finished does not come back, should it have been the last.
+        self.shared.reclaim();
+        parker.join(ring);
+        let removed = groups::remove(ring, name.as_bytes());
+        if removed {
+            parker.wake_all(ring);
+        }
+        removed
+    }
+
+    /// Makes the default group consume again from the oldest message that is kept; see [`Group::rewind`].
+    pub fn rewind(&self) -> Result<u64, RewindError> {
+        self.default_group().rewind()
+    }
+
+    /// Everything that is still kept, from the oldest message on, consumed or not. Changes nothing and takes no part: while others push and consume it may
+    /// be overtaken, which it says.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let queue = ringfile::Queue::options().capacity(4096).retain(2).in_memory()?;
+    /// queue.producer()?.push_batch(&["a", "b", "c", "d"])?;
+    /// queue.consumer()?.drain(3, |_| {})?;
+    /// let kept: Result<Vec<_>, _> = queue.replay().map(|kept| kept.map(|kept| kept.message)).collect();
+    /// assert_eq!(kept?, [b"b", b"c", b"d"]); // two retained, one not consumed yet
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replay(&self) -> Replay {
+        Replay::new(self.shared.clone())
+    }
+
+    fn default_group(&self) -> Group {
+        Group::named(&self.shared, groups::DEFAULT)
+    }
+
+    /// How many messages the default group has not finished yet, those that somebody has claimed included. Exact when nobody works on the queue.
     ///
     /// It counts: the time it takes grows with the number.
     pub fn len(&self) -> usize {
-        Backlog::of(&self.shared.ring, 0).open
+        self.default_group().stats().map_or(0, |stats| stats.len)
     }
 
-    /// Whether every message is finished.
+    /// Whether the default group has finished every message.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many messages a second the default group may consume; 0.0: any number.
     pub fn rate(&self) -> f64 {
-        self.shared.ring.rate(0)
+        self.default_group().rate()
+    }
+
+    /// Sets how many messages a second the default group may consume, over all processes together; 0.0: any number. At once, also for those who wait for their turn.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let queue = ringfile::Queue::options().capacity(4096).in_memory()?;
+    /// queue.set_rate(30.0)?;
+    /// assert_eq!(queue.rate(), 30.0);
+    /// assert!(queue.set_rate(-1.0).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_rate(&self, per_second: f64) -> Result<(), RateError> {
+        self.default_group().set_rate(per_second)
+    }
+
+    /// How many messages stay readable that every group has finished; see [`Options::retain`].
+    pub fn retain(&self) -> u64 {
+        self.shared.ring.retain()
+    }
+
+    /// Sets that, for all who have the queue open. Less takes effect when somebody needs the room or [reaps](Self::reap).
+    pub fn set_retain(&self, messages: u64) {
+        self.shared.ring.set_retain(messages);
+        self.shared.parker.wake_producers(&self.shared.ring);
+    }
+
+    /// Frees the space of what every group has finished, but for what is [retained](Options::retain), and does what else is left to be done: settles what the dead owe,
+    /// takes groups that were rewound or removed to their end, drops what is older than [`Options::retain_for`].
+    ///
+    /// Producers free what they need themselves; this keeps it off their path, and what is gone is gone at once. Waits for nobody.
+    pub fn reap(&self) -> Reaped {
+        self.shared.reap()
+    }
+
+    /// A thread that [reaps](Self::reap) every so often until the value is dropped.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let queue = ringfile::Queue::options().capacity(4096).retain(10).in_memory()?;
+    /// let reaper = queue.reaper(std::time::Duration::from_millis(100));
+    /// // ...
+    /// drop(reaper); // stops and joins it
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reaper(&self, every: Duration) -> Reaper {
+        Reaper::start(self.shared.clone(), every)
     }
 
     /// How many bytes of messages fit.
@@ -157,6 +280,7 @@ impl Queue {
     }
 
     fn set_closed(&self, closed: bool) {
+        self.shared.parker.join(&self.shared.ring);
         self.shared.ring.set_closed(closed);
         self.shared.parker.wake_all(&self.shared.ring);
     }

@@ -4,9 +4,10 @@ use crate::error::AttachError;
 use crate::file::Attachment;
 use crate::file::layout::cursor;
 use crate::park::{Parker, Side};
+use crate::ring::groups::{self, NoService, Service, Wanted};
 use crate::ring::recover::{self, Settled};
 use crate::ring::words::{Binding, Owner, Tail, Unit};
-use crate::ring::{Ring, Slot, participant};
+use crate::ring::{Ring, Slot, participant, reclaim};
 use crate::sys::fork::Registration;
 use crate::sys::{process, wait};
 use crossbeam_utils::Backoff;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub parker: Parker,
     pub wait: Wait,
     attachment: Option<Attachment>,
+    /// How many bytes ahead of the tail the reaper asks the kernel for.
+    pub populate_ahead: usize,
     /// Where dead letters go, if any are set aside.
     pub letters: Option<Arc<Shared>>,
 }
@@ -47,18 +50,19 @@ impl Shared {
         attachment: Option<Attachment>,
         wait: Wait,
         letters: Option<Arc<Shared>>,
+        populate_ahead: usize,
     ) -> Shared {
         let parker = Parker::new(ring.region().is_shared());
         let closed = Tail { position: 0, unit: Unit::new(0), closed: true, owner: Owner::NOBODY }.pack().lo;
         let keep =
             |attachment: &Attachment| attachment.keep_from_children(ring.region(), (cursor::TAIL, closed));
         let kept = attachment.as_ref().map(keep);
-        Shared { _kept_from_children: kept, ring, parker, wait, attachment, letters }
+        Shared { _kept_from_children: kept, ring, parker, wait, attachment, populate_ahead, letters }
     }
 
     /// Takes a slot, those of the dead included.
     pub fn join(&self, binding: Binding) -> Result<Owner, AttachError> {
-        let number = self.attachment.as_ref().map_or(1, Attachment::number);
+        let number = self.number();
         let attach = || participant::attach(&self.ring, number, binding);
         let mut taken = attach();
         // Others may die, and take what came free, between a recovery and the next look.
@@ -73,6 +77,34 @@ impl Shared {
         slot.describe(number, process::identity(), process::unix_nanos());
         self.parker.join(&self.ring);
         Ok(owner)
+    }
+
+    /// The number of this attachment; 1 of a queue that lives in this process alone.
+    fn number(&self) -> u64 {
+        self.attachment.as_ref().map_or(1, Attachment::number)
+    }
+
+    /// The number of a group that is made if there is none of this name.
+    pub fn create_group(&self, name: &str, wanted: Wanted) -> Result<usize, NoService> {
+        let is_dead = |number| self.attachment.as_ref().is_some_and(|attachment| attachment.is_dead(number));
+        groups::find_or_create(&self.ring, name.as_bytes(), wanted, self.number(), is_dead)
+    }
+
+    /// The entry that serves the group of this name.
+    pub fn serve(&self, name: &str) -> Result<Service, NoService> {
+        let index = groups::find(&self.ring, name.as_bytes()).ok_or(NoService::Removed)?;
+        groups::serve(&self.ring, index)
+    }
+
+    /// Frees what every group is done with, but for what is retained. What is damaged is left to who stumbles over it.
+    pub fn reclaim(&self) {
+        while reclaim::pass(&self.ring) == Ok(true) {}
+    }
+
+    /// The time to be written beside a message, if anybody will ask for its age: in nanoseconds since 1970.
+    #[inline]
+    pub fn publish_time(&self) -> u64 {
+        if self.ring.policy().retain_for == 0 { 0 } else { process::unix_nanos() }
     }
 
     /// Settles what the dead owe, and wakes everybody if there was anything.

@@ -1,8 +1,9 @@
 //! What a queue says about itself.
 
+use crate::options::Claim as Claiming;
 use crate::ring::recover::Settled;
-use crate::ring::words::{Binding, Claim, Kind, Owner, State};
-use crate::ring::{Ring, reclaim};
+use crate::ring::words::{Binding, Claim, Kind, Owner, Stage, State};
+use crate::ring::{Ring, retain};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where everything stands. Hints while others work; exact when nobody does.
@@ -31,6 +32,14 @@ pub struct Stats {
     pub reaped: u64,
     /// Bytes of the data ring in use.
     pub data_bytes: u64,
+    /// How many messages stay readable that every group has finished.
+    pub retain: u64,
+    /// For how long at most; zero: until others take their place.
+    pub retain_for: Duration,
+    /// How many messages there are of those: fewer if not so many were finished, or some had to give way.
+    pub retained: usize,
+    /// How many retained messages have given way to new ones. Who is killed may leave what it took uncounted.
+    pub gave_way: u64,
     /// Its consumer groups.
     pub groups: Vec<GroupStats>,
     /// Its producers and consumers, over all processes.
@@ -41,14 +50,59 @@ pub struct Stats {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GroupStats {
-    /// Its name.
+    /// Its name. Of one that drains since it was removed: that of the group that has its number now, if there is one.
     pub name: String,
+    /// Its number, as [`Origin::group`](crate::Origin::group) has it.
+    pub number: usize,
+    /// How its consumers take messages.
+    pub claim: Claiming,
+    /// How many messages a second it may consume; 0.0: any number.
+    pub rate: f64,
+    /// Whether it was rewound or removed: what is left are claims that somebody still holds.
+    pub is_draining: bool,
     /// Messages that it has not finished.
     pub len: usize,
+    /// Of these, the ones that somebody has claimed.
+    pub claimed: usize,
     /// Everything below is finished.
     pub frontier: u64,
     /// Of its messages, those that should be among the [dead letters](crate::Queue::dead_letters), where there was no room for them.
     pub stuck: usize,
+    /// Since when producers have found no room because of what it has not finished: it was the slowest group when the queue was full, and what it held then it still holds.
+    pub blocking_since: Option<SystemTime>,
+}
+
+impl GroupStats {
+    /// Of the group with this number, if there is one.
+    pub(crate) fn of_name(ring: &Ring, index: usize) -> Option<GroupStats> {
+        let entry = ring.directory().has(index).then(|| ring.name(index).serving().entry)??;
+        let entry = usize::from(entry);
+        (entry < ring.entries() && ring.is_group(entry)).then(|| GroupStats::of(ring, entry))
+    }
+
+    fn of(ring: &Ring, entry: usize) -> GroupStats {
+        let Backlog { open, claimed, stuck } = Backlog::of(ring, entry);
+        let group = ring.group(entry);
+        let frontier = group.frontier();
+        let done = group.done_from(&frontier, ring.cells());
+        let number = usize::from(frontier.life.name);
+        GroupStats {
+            name: String::from_utf8_lossy(&ring.name(number).text()).into_owned(),
+            number,
+            claim: if frontier.life.ticketed { Claiming::Ticketed } else { Claiming::Ordered },
+            rate: ring.rate(number),
+            is_draining: frontier.life.stage == Stage::Draining,
+            len: open,
+            claimed,
+            frontier: done,
+            stuck,
+            blocking_since: group.blocking_since(done).map(time_of),
+        }
+    }
+}
+
+fn time_of(unix_nanos: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(unix_nanos)
 }
 
 /// What killed processes owed.
@@ -87,6 +141,8 @@ pub struct Participant {
     pub pid: u64,
     /// What it is for.
     pub role: Role,
+    /// The number of the group of a consumer.
+    pub group: Option<usize>,
     /// Since when.
     pub since: SystemTime,
 }
@@ -106,14 +162,7 @@ pub enum Role {
 impl Stats {
     pub(crate) fn of(ring: &Ring, letters: Option<&Ring>) -> Stats {
         let geometry = ring.layout().geometry;
-        let groups = (0..ring.entries())
-            .filter(|&entry| ring.is_group(entry))
-            .map(|entry| {
-                let Backlog { open, stuck } = Backlog::of(ring, entry);
-                let frontier = ring.group(entry).frontier().position;
-                GroupStats { name: "default".to_owned(), len: open, frontier, stuck }
-            })
-            .collect();
+        let groups = ring.holders().map(|entry| GroupStats::of(ring, entry)).collect();
         let participants = (0..ring.participants())
             .filter_map(|slot| {
                 let words = ring.slot(Owner(slot as u16));
@@ -127,7 +176,13 @@ impl Stats {
                         Binding::Producer => Role::Producer,
                         Binding::Consumer { .. } => Role::Consumer,
                     },
-                    since: UNIX_EPOCH + Duration::from_nanos(since),
+                    group: match words.binding() {
+                        Binding::Consumer { entry, .. } if usize::from(entry) < ring.entries() => {
+                            Some(ring.group(entry.into()).frontier().life.name.into())
+                        }
+                        _ => None,
+                    },
+                    since: time_of(since),
                 })
             })
             .collect();
@@ -145,6 +200,10 @@ impl Stats {
             committed: ring.committed().max(reap.position),
             reaped: reap.position,
             data_bytes: data_units * crate::file::layout::UNIT as u64,
+            retain: ring.retain(),
+            retain_for: Duration::from_nanos(ring.policy().retain_for),
+            retained: retain::retained(ring),
+            gave_way: ring.gave_way().load(crate::sync::Ordering::Relaxed),
             groups,
             participants,
         }
@@ -154,6 +213,8 @@ impl Stats {
 /// The messages that a group has not finished.
 pub(crate) struct Backlog {
     pub open: usize,
+    /// Of these, those that somebody has claimed.
+    claimed: usize,
     /// Of these, dead letters for which there was no room.
     stuck: usize,
 }
@@ -161,20 +222,23 @@ pub(crate) struct Backlog {
 impl Backlog {
     pub fn of(ring: &Ring, entry: usize) -> Backlog {
         let group = ring.group(entry);
-        reclaim::advance_to_end(&group);
         let frontier = group.frontier();
         let tail = ring.tail().position;
         // A file at rest may hold anything; a ring never holds more than its cells.
         let end = tail.min(frontier.position.saturating_add(ring.cells()));
-        let ready = |at: u64| ring.published(at).is_some_and(|p| p.kind() == Kind::Ready);
         let mut at = frontier.position;
-        let mut backlog = Backlog { open: 0, stuck: 0 };
+        let mut backlog = Backlog { open: 0, claimed: 0, stuck: 0 };
         while at < end {
-            let claim = group.claim_at(at, frontier.tenancy);
+            let claim = group.claim_at(at, frontier.tenancy());
             let cells = claim.map_or(1, Claim::cells);
-            let done = claim.is_some_and(|c| matches!(c.state(), State::Done | State::Dead));
-            if !done {
-                backlog.open += (at..at.saturating_add(cells).min(end)).filter(|&at| ready(at)).count();
+            let state = claim.map(Claim::state);
+            if !matches!(state, Some(State::Done | State::Dead)) {
+                let messages =
+                    (at..at.saturating_add(cells).min(end)).filter(|&at| ring.has_message(at)).count();
+                backlog.open += messages;
+                if matches!(state, Some(State::Claim | State::Reclaim)) {
+                    backlog.claimed += messages;
+                }
                 backlog.stuck += usize::from(claim.is_some_and(|claim| ring.is_stuck_letter(claim)));
             }
             at = at.saturating_add(cells);
@@ -223,7 +287,7 @@ impl Verification {
             problem(tail.position, "the tail and the reap cursor are further apart than there are cells");
             return found;
         }
-        for entry in (0..ring.entries()).filter(|&entry| ring.is_group(entry)) {
+        for entry in ring.holders() {
             let frontier = ring.group(entry).frontier();
             if frontier.position < reap.position || frontier.position > tail.position {
                 problem(frontier.position, "the frontier of a group is outside the ring");
@@ -232,7 +296,7 @@ impl Verification {
             let group = ring.group(entry);
             let mut at = frontier.position;
             while at < tail.position {
-                let Some(claim) = group.claim_at(at, frontier.tenancy) else {
+                let Some(claim) = group.claim_at(at, frontier.tenancy()) else {
                     at += 1;
                     continue;
                 };
@@ -257,9 +321,9 @@ impl Verification {
             }
         }
         for at in tail.position..reap.position.saturating_add(ring.cells()) {
-            let claimed = (0..ring.entries()).filter(|&entry| ring.is_group(entry)).any(|entry| {
+            let claimed = ring.holders().any(|entry| {
                 let group = ring.group(entry);
-                group.claim_at(at, group.frontier().tenancy).is_some()
+                group.claim_at(at, group.frontier().tenancy()).is_some()
             });
             // Read afterwards: who publishes or claims it meanwhile has moved the tail before.
             if (claimed || ring.published(at).is_some()) && ring.tail().position <= at {

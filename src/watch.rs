@@ -235,6 +235,6 @@ impl Ring {
     /// Whether every group is done with every message.
     fn is_drained(&self) -> bool {
         let tail = self.tail().position;
-        (0..self.entries()).all(|entry| !self.is_group(entry) || self.group(entry).frontier().position == tail)
+        self.holders().all(|entry| self.group(entry).frontier().position == tail)
     }
 }

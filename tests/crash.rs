@@ -14,12 +14,12 @@ mod scene;
 
 use common::{Child, Dir, Doing, HANGS, Random, Watchdog, number_from, run_child, spawn};
 use oracle::{Id, Interrupted, Oracle};
-use ringfile::fault::{Action, Step};
+use ringfile::fault::{self, Action, Step};
 use ringfile::{
     AttachError, Claim, Consumer, PopError, PopTimeoutError, Position, Producer, PushError, Queue,
     TryPopError, TryPushError,
 };
-use scene::{Ids, PARENT, PARTICIPANTS, Peer, Play, REACHED, Scene, scenes};
+use scene::{Ids, OTHER_GROUP, PARENT, PARTICIPANTS, Peer, Play, REACHED, Scene, scenes};
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -38,8 +38,45 @@ fn child() {
         ("run into debt", [scene, path, journal]) => {
             scene::run_into_debt(&Scene::from_words(scene), Path::new(path), Path::new(journal));
         }
+        ("reap", [step, path]) => {
+            let queue = Queue::options().attach(path).expect("the queue opens");
+            fault::arm(step_named(step), 1, Action::Kill);
+            queue.reap();
+        }
         (role, args) => delays::play(role, args),
     });
+}
+
+fn step_named(name: &str) -> Step {
+    *Step::ALL.iter().find(|step| format!("{step:?}") == name).expect("it is one of them")
+}
+
+/// What is retained is what it was, at whatever step a reaper is killed, and whoever goes on.
+#[test]
+fn the_last_ten_of_a_hundred_stay_at_every_step_of_the_reaper() {
+    for step in [Step::FrontierMoved, Step::KeptMoved, Step::ReapMoved] {
+        let dir = Dir::new();
+        let path = dir.file("q");
+        let queue = Queue::options().messages(128).capacity(1024).retain(10).open(&path).expect("it opens");
+        let mut producer = queue.producer().expect("there is a slot");
+        for i in 0..100u8 {
+            producer.push(&[i]).expect("there is room");
+        }
+        let consumed = queue.consumer().expect("there is a slot").drain(100, |_| {});
+        assert_eq!(consumed, Ok(100));
+        let last = || {
+            let kept: Vec<_> =
+                queue.replay().map(|kept| kept.expect("nobody is faster").message[0]).collect();
+            assert_eq!(kept, (90..100).collect::<Vec<_>>(), "{step:?}");
+        };
+        let mut child = spawn("reap", &[&format!("{step:?}"), &path]);
+        assert_eq!(child.end().signal(), Some(libc::SIGKILL), "{step:?} was not reached");
+        last();
+        queue.reap();
+        assert_eq!((queue.stats().retained, queue.stats().reaped), (10, 90), "{step:?}");
+        last();
+        assert_eq!(queue.rewind(), Ok(10));
+    }
 }
 
 /// So long may the living be held up by a death, on a machine that is busy with something else.
@@ -251,6 +288,20 @@ impl<'a> Stage<'a> {
         assert!(self.queue.stats().participants.is_empty());
     }
 
+    /// As many groups as ever, and no more; and as many rewinds.
+    fn fill_groups(&self) {
+        let names = ["a", "b", "c"];
+        for name in names {
+            let group = self.queue.group(name).expect("a record and an entry came back");
+            group.rewind().expect("an entry came back");
+        }
+        assert_eq!(self.queue.group("d").err(), Some(AttachError::TooManyGroups { max: 4 }));
+        for name in names {
+            assert!(self.queue.remove_group(name));
+        }
+        assert_eq!(self.queue.stats().groups.len(), 1);
+    }
+
     fn close(&self) {
         let mut producer = self.queue.producer().expect("there is a slot");
         let mut consumer = self.queue.consumer().expect("there is a slot");
@@ -271,6 +322,8 @@ impl<'a> Stage<'a> {
             // Who opens the file settles what the dead owe, before anybody misses anything.
             drop(Queue::open(self.dir.file("q")).expect("the queue opens"));
         }
+        // Whoever made it is gone; while it is there it holds what it has not finished, as it should.
+        self.queue.remove_group(OTHER_GROUP);
         let took = self.drain();
         self.take_letters();
         self.queue.reopen();
@@ -278,6 +331,7 @@ impl<'a> Stage<'a> {
         self.judge(killed);
         self.go_round();
         self.fill_slots();
+        self.fill_groups();
         self.close();
         took
     }

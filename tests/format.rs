@@ -92,7 +92,7 @@ fn no_two_fields_overlap() {
 #[test]
 fn every_word_is_aligned() {
     for &(section, name, offset, bytes) in FIELDS {
-        if matches!(bytes, 4 | 8) || matches!(name, "tail" | "reap" | "frontier") {
+        if matches!(bytes, 4 | 8) || bytes == 16 {
             assert_eq!(offset % bytes, 0, "{section}, {name}");
         }
     }
@@ -199,11 +199,21 @@ fn a_new_file_has_the_documented_cursors() {
     // reap: version 0-21, unit 22-63; position.
     assert_eq!(file.u64(0x1080) >> 22, 100);
     assert_eq!(file.u64(0x1088), 47);
-    assert_eq!(file.field("name", "entry", layout.names), 0);
-    // state of the default entry: 1, ready, not ticketed.
-    assert_eq!(file.field("group", "state", layout.groups) >> 48, 0x0100);
+    // directory: the first name is there, by the first version; its record names it, and the first entry in its second turn.
+    assert_eq!(file.field("cursors", "directory", 0), 1);
+    assert_eq!(file.u64(0x1308), 1);
+    assert_eq!(file.field("name", "name length", layout.names), 7);
+    assert_eq!(file.u64(layout.names + 8).to_le_bytes(), *b"default\0");
+    assert_eq!(file.field("name", "serving", layout.names), 2 << 8 | 1);
+    // life of the default entry: tenancy 1, ready, not ticketed, the first name, the second turn; and the copy of it.
+    let life = 1 << 32 | 2 << 24 | 2;
+    assert_eq!(file.field("group", "life", layout.groups), life);
+    assert_eq!(file.u64(layout.groups + 0x188), life);
     assert_eq!(file.field("group", "frontier", layout.groups), 47);
-    assert_eq!(file.field("group", "state", layout.groups + 1024) >> 56, 0);
+    assert_eq!(file.u64(layout.groups + 1024 + 0x188), 0);
+    // kept: nothing yet.
+    assert_eq!(file.field("cursors", "kept", 0), 0);
+    assert_eq!(file.u64(0x1608), 47);
     for slot in 0..3 {
         assert_eq!(file.field("slot", "attachment", layout.slots + 256 * slot), 0);
     }
@@ -228,9 +238,9 @@ fn messages_lie_where_the_document_says() {
     assert_eq!(file.u64(0x1008), 49);
     // The tail is behind both: 100 bytes take two units.
     assert_eq!(file.u64(0x1000) >> 22, 102);
-    // The claim word of what was popped: DONE of one cell, tag 5 (lap) + 0 (tenancy, from what the entry says).
+    // The claim word of what was popped: DONE of one cell, tag 5 (lap) + the tenancy.
     let claim = file.u64(layout.claims + 7 * 8);
-    let tenancy = file.field("group", "state", layout.groups) & 0xffff_ffff;
+    let tenancy = file.field("group", "life", layout.groups) >> 32;
     assert_eq!(claim & 7, 2);
     assert_eq!(claim >> 3 & 0x3ff, 0);
     assert_eq!(claim >> 24, 5 + tenancy);

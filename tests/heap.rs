@@ -1,6 +1,6 @@
 //! The handles over a heap block: small enough for an interpreter that checks every access, and run natively as well.
 
-use ringfile::{Claim, Queue, TryPopError, TryPushError, Wait};
+use ringfile::{Claim, Queue, Start, TryPopError, TryPushError, Wait};
 use std::thread;
 
 const MESSAGES: u8 = if cfg!(miri) { 12 } else { 200 };
@@ -90,4 +90,46 @@ fn leaked_guards_are_found() {
     std::mem::forget(consumer.claim().unwrap());
     let again = consumer.claim().unwrap();
     assert_eq!((&again[..], again.deliveries()), (&b"after"[..], 2));
+}
+
+/// A group that comes, is rewound while its consumer goes on, and goes; what is kept is read by one who takes no part, and then overwritten.
+#[test]
+fn groups_rewinds_and_replays() {
+    for claim in [Claim::Ordered, Claim::Ticketed] {
+        let queue = Queue::options()
+            .capacity(512)
+            .messages(4)
+            .cell_size(64)
+            .participants(8)
+            .groups(3)
+            .retain(2)
+            .scrub(true)
+            .wait(Wait::Park)
+            .in_memory()
+            .unwrap();
+        let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        let group = queue.group_with("other", Start::Oldest, claim).unwrap();
+        let rewinding = thread::spawn({
+            let mut member = group.consumer().unwrap();
+            move || while member.pop().is_ok() {}
+        });
+        for i in 0..MESSAGES {
+            producer.push(&message(i)).unwrap();
+            assert_eq!(consumer.pop().unwrap(), message(i));
+            if i % 5 == 4 {
+                group.rewind().unwrap();
+            }
+        }
+        let removed = thread::spawn({
+            let queue = queue.clone();
+            move || queue.remove_group("other")
+        });
+        assert!(removed.join().unwrap());
+        rewinding.join().unwrap();
+        let kept: Vec<_> = queue.replay().map(|kept| kept.unwrap().message).collect();
+        assert_eq!(kept.last(), Some(&message(MESSAGES - 1)));
+        queue.set_retain(0);
+        queue.reap();
+        assert_eq!(queue.stats().reaped, queue.stats().tail);
+    }
 }

@@ -170,8 +170,8 @@ fn cursors_that_contradict_each_other_are_corrupt() {
     let bytes = sound_file(&dir.file("q"));
     let layout = layout_of(&bytes);
     let frontier = layout.groups + ringfile::file::layout::group::FRONTIER;
-    let state = layout.groups + ringfile::file::layout::group::STATE;
-    // tail, reap and frontier with positions far from each other, and no group at all.
+    let life = layout.groups + ringfile::file::layout::group::LIFE;
+    // tail, reap and frontier with positions far from each other, and a group that is something later than it can be.
     for (at, value) in [
         (0x1008, 1000),
         (0x1008, u64::MAX),
@@ -179,7 +179,7 @@ fn cursors_that_contradict_each_other_are_corrupt() {
         (0x1088, u64::MAX),
         (frontier, 1000),
         (frontier, u64::MAX),
-        (state, 0),
+        (life, u64::MAX),
     ] {
         let mut hit = bytes.clone();
         put(&mut hit, at, &u64::to_le_bytes(value));
@@ -214,7 +214,7 @@ fn a_damaged_hint_loses_nothing_silently_and_no_error_comes_for_ever() {
             let groups = layout_of(&bytes).groups;
             let hints = [
                 ("head", groups + group::HEAD),
-                ("walk", groups + group::WALK),
+                ("ticket", groups + group::TICKET),
                 ("redo", groups + group::REDO),
                 ("commit", cursor::COMMIT),
                 ("parked", cursor::PARKED),
@@ -294,8 +294,8 @@ fn a_claim_beyond_the_tail_is_not_an_endless_error_in_a_sound_file() {
             drop(queue);
             let mut bytes = fs::read(&path).unwrap();
             let layout = layout_of(&bytes);
-            let entry = layout.groups + ringfile::file::layout::group::STATE;
-            let tenancy = u64::from_le_bytes(bytes[entry..entry + 8].try_into().unwrap()) & 0xffff_ffff;
+            let entry = layout.groups + ringfile::file::layout::group::LIFE;
+            let tenancy = u64::from_le_bytes(bytes[entry..entry + 8].try_into().unwrap()) >> 32;
             let word = state | count << 3 | 2047 << 13 | tenancy << 24;
             put(&mut bytes, layout.claims + cell * 8, &word.to_le_bytes());
             fs::write(&path, &bytes).unwrap();

@@ -106,11 +106,12 @@ fn every_rate_is_kept_by_the_clock() {
             for batch in [1, 3, 64] {
                 let mut ring = Ring::new(Region::heap(layout.file_len).unwrap(), layout);
                 ring.format(0, 0, false, Policy::default());
-                ring.set_rate(0, rate, burst);
+                ring.set_rate(0, rate, 0);
+                ring.set_burst(0, burst);
                 let start = 1_000_000_000_000;
                 let seconds = (1e4 / rate).clamp(0.02, 10.0);
                 let now = Cell::new(start);
-                let mut pace = Paced::new(&ring, ring.group(0).pacer(), || now.get());
+                let mut pace = Paced::new(&ring, ring.pacer(0), || now.get());
                 let mut granted = 0;
                 loop {
                     match pace.take(batch) {
@@ -140,8 +141,9 @@ fn every_rate_is_kept_by_the_clock() {
     for rate in [f64::NAN, -1.0, f64::INFINITY, 1e-300] {
         let mut ring = Ring::new(Region::heap(layout.file_len).unwrap(), layout);
         ring.format(0, 0, false, Policy::default());
-        ring.set_rate(0, rate, u64::MAX);
-        let _ = Paced::new(&ring, ring.group(0).pacer(), || u64::MAX).take(u64::MAX);
-        let _ = Paced::new(&ring, ring.group(0).pacer(), || 0).take(1);
+        ring.set_rate(0, rate, 0);
+        ring.set_burst(0, u64::MAX);
+        let _ = Paced::new(&ring, ring.pacer(0), || u64::MAX).take(u64::MAX);
+        let _ = Paced::new(&ring, ring.pacer(0), || 0).take(1);
     }
 }

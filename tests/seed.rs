@@ -1,6 +1,6 @@
 //! What the queue that this one replaces promised, kept: its own tests, and the table of what it promised and did not do.
 //!
-//! Two of its eight tests are about its rate limit and stand in `rate.rs`. Rows of the table about retained messages and consuming again come with `retain` and `rewind`. Bits that flip in
+//! Two of its eight tests are about its rate limit and stand in `rate.rs`, with that row of the table. Bits that flip in
 //! the bytes of a message are found where messages have checksums, which comes with durability; those in its description are found here.
 //! Where it had to be told to delete what was consumed, there is nothing to call here: the space comes back by itself.
 
@@ -65,6 +65,13 @@ fn child() {
                     say(number(&message).to_string());
                 }
                 say("closed");
+            }
+            "reap" => {
+                let queue = one_mib(path);
+                say("ready");
+                loop {
+                    queue.reap();
+                }
             }
             other => panic!("no role {other}"),
         }
@@ -277,6 +284,70 @@ fn killed_at_any_time_it_keeps_a_prefix() {
         assert_eq!(left.pop(), Some(u64::MAX));
         assert!(left.iter().copied().eq(0..left.len() as u64), "{left:?}");
     }
+}
+
+/// "re-consume from the beginning": there was no such call.
+#[test]
+fn consumes_again_from_the_beginning() {
+    let dir = Dir::new();
+    let queue = Queue::options().capacity(1 << 20).retain(100).open(dir.file("q")).unwrap();
+    let mut producer = queue.producer().unwrap();
+    for i in 0..100u64 {
+        producer.push(&i.to_le_bytes()).unwrap();
+    }
+    let mut consumer = queue.consumer().unwrap();
+    for i in 0..60 {
+        assert_eq!(number(&consumer.pop().unwrap()), i);
+    }
+    assert_eq!(queue.rewind().unwrap(), 60);
+    assert_eq!(drain_all(&queue), (0..100).collect::<Vec<_>>());
+}
+
+/// "retain the last N consumed": the parameter was dropped. Here they are there, and no more than they, also for who comes later.
+#[test]
+fn retains_the_last_ten() {
+    let dir = Dir::new();
+    let path = dir.file("q");
+    let last = |queue: &Queue| {
+        let kept: Vec<_> = queue.replay().map(|kept| number(&kept.unwrap().message)).collect();
+        assert_eq!(kept, (90..100).collect::<Vec<_>>());
+    };
+    let queue = Queue::options().capacity(1 << 20).retain(10).open(&path).unwrap();
+    push_in_child(&path, 0, 100).expect("done");
+    assert_eq!(drain_all(&queue).len(), 100);
+    last(&queue);
+    queue.reap();
+    assert_eq!((queue.stats().retained, queue.stats().reaped), (10, 90));
+    drop(queue);
+    let queue = Queue::open(&path).unwrap();
+    last(&queue);
+    assert_eq!(queue.rewind().unwrap(), 10);
+    assert_eq!(drain_all(&queue), (90..100).collect::<Vec<_>>());
+}
+
+/// "periodic deletion of older ones": it moved memory under two locks, and killed there, messages were lost and doubled.
+#[test]
+fn older_ones_are_deleted_periodically() {
+    let dir = Dir::new();
+    let path = dir.file("q");
+    let queue = Queue::options().capacity(1 << 20).retain(10).open(&path).unwrap();
+    // Several, which are killed whatever they are doing.
+    let reapers: Vec<_> = (0..3)
+        .map(|_| {
+            let mut reaper = spawn("reap", &[&path]);
+            reaper.expect("ready");
+            reaper
+        })
+        .collect();
+    push_in_child(&path, 0, 5_000).expect("done");
+    for reaper in reapers {
+        reaper.kill();
+    }
+    assert_eq!(drain_all(&queue), (0..5_000).collect::<Vec<_>>());
+    let _reaper = queue.reaper(Duration::from_millis(1));
+    common::until("the older ones are deleted", || queue.stats().reaped == 4_990);
+    let kept: Vec<_> = queue.replay().map(|kept| number(&kept.unwrap().message)).collect();
+    assert_eq!(kept, (4_990..5_000).collect::<Vec<_>>());
 }
 
 /// "new file detection": any file was adopted, its head zeroed.

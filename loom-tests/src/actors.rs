@@ -4,10 +4,12 @@ use crate::shape::LEASE;
 use crate::{DEAD, LIVING};
 use ringfile::park::{Parker, Side};
 use ringfile::ring::claim::{Claimed, Nothing, Popper};
+use ringfile::ring::groups::{self, NoService, Wanted};
 use ringfile::ring::letters::{Letters, Origin};
 use ringfile::ring::pace::Pace;
 use ringfile::ring::push::{NoRoom, Pusher, Reserved};
 use ringfile::ring::recover::{self, Settled};
+use ringfile::ring::replay::{NoMessage, Reader};
 use ringfile::ring::words::{Binding, Kind, Owner};
 use ringfile::ring::{Ring, Span, participant};
 use std::sync::Arc;
@@ -48,7 +50,7 @@ impl Producer {
     /// Reserves places for these messages and writes them; they are not published.
     pub fn reserve(&mut self, messages: &[&[u8]]) -> Result<Reserved, NoRoom> {
         let reserved = self.pusher.try_reserve(&self.ring, messages.len(), |i| messages[i].len())?;
-        let mut stage = reserved.stage();
+        let mut stage = reserved.stage(0);
         for message in messages {
             let span = stage
                 .message(&self.ring, &reserved, message.len())
@@ -144,10 +146,21 @@ impl Consumer {
 
     /// Takes a slot of this attachment.
     pub fn of(ring: &Arc<Ring>, attachment: u64) -> Consumer {
-        let tenancy = ring.group(0).entry().tenancy;
-        let binding = Binding::Consumer { entry: 0, tenancy };
-        let owner = participant::attach(ring, attachment, binding).expect("a free slot");
-        Consumer { ring: ring.clone(), popper: Popper::new(ring, owner, 0), clock: Clock(BEGINNING) }
+        Consumer::of_group(ring, attachment, 0).expect("the default group is served")
+    }
+
+    /// Takes a slot of this attachment, for a consumer of the group with this number.
+    pub fn of_group(ring: &Arc<Ring>, attachment: u64, group: usize) -> Result<Consumer, NoService> {
+        let service = groups::serve(ring, group)?;
+        let owner = participant::attach(ring, attachment, service.binding()).expect("a free slot");
+        let popper = Popper::new(ring, owner, service);
+        Ok(Consumer { ring: ring.clone(), popper, clock: Clock(BEGINNING) })
+    }
+
+    /// A consumer of the group with this name, one of the living.
+    pub fn join_group(ring: &Arc<Ring>, name: &str) -> Consumer {
+        let group = groups::find(ring, name.as_bytes()).expect("there is such a group");
+        Consumer::of_group(ring, LIVING, group).expect("it is served")
     }
 
     /// Has looked once and found nothing: from then on it follows hints and draws places, where a newcomer walks
@@ -162,7 +175,33 @@ impl Consumer {
     }
 
     pub fn try_claim(&mut self, max: usize) -> Result<Claimed, Nothing> {
-        self.popper.try_claim(&self.ring, max, &mut self.clock)
+        loop {
+            match self.popper.try_claim(&self.ring, max, &mut self.clock) {
+                // As the handle does it, which goes by the name's text.
+                Err(Nothing::Moved) => match groups::serve(&self.ring, self.popper.name().into()) {
+                    Ok(service) => {
+                        self.popper = Popper::new(&self.ring, self.popper.owner(), service).following();
+                    }
+                    Err(_) => return Err(Nothing::Moved),
+                },
+                claimed => return claimed,
+            }
+        }
+    }
+
+    /// The same in the entry that it began with.
+    pub fn try_claim_here(&mut self) -> Option<Claimed> {
+        self.popper.try_claim(&self.ring, 1, &mut self.clock).ok()
+    }
+
+    /// The entry in which it claims.
+    pub fn entry(&self) -> u16 {
+        self.popper.entry()
+    }
+
+    /// The same with this credit.
+    pub fn try_claim_by(&mut self, pace: &mut impl Pace) -> Result<Claimed, Nothing> {
+        self.popper.try_claim(&self.ring, 1, pace)
     }
 
     /// Claims when what others have claimed has expired.
@@ -336,6 +375,26 @@ impl Sleeper<Consumer> {
     pub fn release(&self, claimed: Claimed) {
         self.actor.release(claimed);
         self.parker.wake_after_ack(&self.actor.ring, 0, 1);
+    }
+}
+
+/// Makes a group that begins with the oldest message that is kept. Its number; `None`: there is no room for it.
+pub fn make_group(ring: &Ring, name: &str, attachment: u64) -> Option<usize> {
+    let wanted = Wanted { start: 0, ticketed: false };
+    groups::find_or_create(ring, name.as_bytes(), wanted, attachment, |number| number == DEAD).ok()
+}
+
+/// What is kept: positions since the first, and messages; and whether it was overtaken.
+pub fn replay(ring: &Ring, reader: &mut Reader, first: u64) -> (Vec<(u64, u8)>, bool) {
+    let (mut kept, mut lapped) = (Vec::new(), false);
+    loop {
+        let mut message = Vec::new();
+        match reader.read(ring, &mut message) {
+            Ok(position) => kept.push((position - first, message[0])),
+            Err(NoMessage::Lapped(_)) => lapped = true,
+            Err(NoMessage::End) => return (kept, lapped),
+            Err(NoMessage::Damaged(at)) => panic!("a sound ring is damaged at {at}"),
+        }
     }
 }
 

@@ -26,7 +26,10 @@ mod explore;
 pub mod remains;
 mod shape;
 
-pub use actors::{Consumer, Producer, Sleeper, expire, four, recover_the_dead, settle_and_drain, three, two};
+pub use actors::{
+    Consumer, Producer, Sleeper, expire, four, make_group, recover_the_dead, replay, settle_and_drain, three,
+    two,
+};
 pub use explore::{explore, explore_deeper};
 pub use shape::{Shape, long, very_long};
 

@@ -4,10 +4,10 @@
 //! Whole steps (reserved and not published, claimed and not acknowledged) need none of this: the actor just
 //! stops.
 
-use ringfile::file::layout::{cell, group};
+use ringfile::file::layout::cell;
 use ringfile::ring::Ring;
 use ringfile::ring::push::Reserved;
-use ringfile::ring::words::{Claim, ClaimIntent, Frontier, Intent, Kind, Link, Owner, Publish};
+use ringfile::ring::words::{Claim, ClaimIntent, Intent, Kind, Link, Owner, Publish};
 use ringfile::sync::{AtomicU64, Ordering};
 
 /// The tenancy of the default group of a new ring.
@@ -51,19 +51,4 @@ pub fn claimed(ring: &Ring, position: u64, word: impl FnOnce(u64) -> Claim) {
     let index = (position % ring.cells()) as usize;
     let at = ring.layout().claims + 8 * index;
     ring.region().word(at).store(word(tag).0, Ordering::Release);
-}
-
-/// The default group's entry has been given out again, from this position on: what a rewind will do.
-pub fn given_out_again(ring: &Ring, position: u64) {
-    let pair = ring.region().pair(ring.layout().groups + group::FRONTIER);
-    let mut seen = pair.load(Ordering::Acquire);
-    loop {
-        let next = Frontier { tenancy: TENANCY + 1, position };
-        match pair.compare_exchange(seen, next.pack(), Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => break,
-            Err(now) => seen = now,
-        }
-    }
-    let head = ring.region().word(ring.layout().groups + group::HEAD);
-    head.store(position, Ordering::Release);
 }

@@ -11,6 +11,8 @@ pub struct Shape {
     cells: u64,
     units: u64,
     participants: u32,
+    groups: u32,
+    replayed: bool,
     ticketed: bool,
     policy: Policy,
     position: u64,
@@ -29,8 +31,10 @@ impl Shape {
             cells,
             units: 2,
             participants: 4,
+            groups: 1,
+            replayed: false,
             ticketed: false,
-            policy: Policy { max_deliveries: 0, lease: 0 },
+            policy: Policy { max_deliveries: 0, lease: 0, retain: 0, retain_for: 0, scrub: false },
             position: cells * ((1 << 46) - 1) - 1,
             unit: (1 << 42) - 1,
         }
@@ -44,6 +48,28 @@ impl Shape {
     /// Room for so many participants, where slots have to run out.
     pub const fn participants(self, participants: u32) -> Shape {
         Shape { participants, ..self }
+    }
+
+    /// Room for so many groups.
+    pub const fn groups(self, groups: u32) -> Shape {
+        Shape { groups, ..self }
+    }
+
+    /// So many messages stay that every group is done with.
+    pub const fn retain(mut self, messages: u64) -> Shape {
+        self.policy.retain = messages;
+        self
+    }
+
+    /// Bytes are overwritten before they are free.
+    pub const fn scrubbed(mut self) -> Shape {
+        self.policy.scrub = true;
+        self
+    }
+
+    /// Somebody reads what others may be writing, which is no race then.
+    pub const fn replayed(self) -> Shape {
+        Shape { replayed: true, ..self }
     }
 
     /// The group's consumers draw places.
@@ -79,11 +105,12 @@ impl Shape {
             data_bytes: self.units * UNIT as u64,
             cells: self.cells,
             cell_size: 64,
-            groups: 1,
+            groups: self.groups,
             participants: self.participants,
         })
         .expect("the geometry of a model is valid");
-        let mut ring = Ring::new(Region::new(&layout), layout);
+        let region = if self.replayed { Region::replayed(&layout) } else { Region::new(&layout) };
+        let mut ring = Ring::new(region, layout);
         ring.format(self.position, self.unit, self.ticketed, self.policy);
         Arc::new(ring)
     }

@@ -3,11 +3,11 @@
 #![cfg(ringfile_loom)]
 
 use loom_tests::crash::{LONG_DEAD, Scene, explore_deaths};
-use loom_tests::{Consumer, DEAD, Producer, Shape, Sleeper, expire, long, remains, two};
+use loom_tests::{Consumer, DEAD, LIVING, Producer, Shape, Sleeper, expire, long, make_group, remains, two};
 use ringfile::park::Parker;
 use ringfile::ring::Ring;
-use ringfile::ring::participant;
 use ringfile::ring::words::{Binding, Kind};
+use ringfile::ring::{groups, participant, reclaim};
 use std::sync::Arc;
 
 /// A ring that has been gone round once, so that room has to be made; with these messages in it.
@@ -406,6 +406,110 @@ fn killed_in_setting_aside() {
             scene.take_but_letters(&mut taker, &mut moving, 2);
             taker.detach();
             scene.take_letters(&letters);
+            scene.check(&[]);
+        },
+    );
+}
+
+/// Lets the victim work beside one who makes room.
+fn beside_a_reclaimer_of(scene: &Scene, victim: impl FnOnce(&Scene) + 'static) {
+    let (dying, reclaiming) = (scene.clone(), scene.ring.clone());
+    two(move || dying.victim(victim), move || reclaim::pass(&reclaiming).expect("a sound ring"));
+}
+
+/// Beside a victim that makes, rewinds or removes a group, somebody makes room, and so takes every entry on that was left half-way. The default
+/// group is none of their business.
+fn beside_a_reclaimer(scene: &Scene, victim: impl FnOnce(&Scene) + 'static) {
+    let (dying, reclaiming) = (scene.clone(), scene.ring.clone());
+    two(move || dying.victim(victim), move || reclaim::pass(&reclaiming).expect("a sound ring"));
+    // What is left of the other group, if there is one: its space, its record and its entry come back.
+    groups::remove(&scene.ring, b"b");
+    let group = make_group(&scene.ring, "b", LIVING).expect("the record came back");
+    groups::rewind(&scene.ring, group).expect("both entries came back");
+    assert!(groups::remove(&scene.ring, b"b"));
+    scene.check(&[]);
+}
+
+/// It makes a group, which another takes to its end.
+#[test]
+fn killed_in_making_a_group() {
+    explore_deaths(
+        || ring_with(Shape::cells(2).groups(2), [&[1]]),
+        |scene| {
+            scene.there(&[1]);
+            beside_a_reclaimer(scene, |scene| {
+                let group = make_group(&scene.ring, "b", DEAD).expect("there is room for a group");
+                groups::serve(&scene.ring, group).expect("it is served");
+            });
+        },
+    );
+}
+
+/// A ring with a message, and a group besides the default one.
+fn ring_with_a_group() -> Arc<Ring> {
+    let ring = ring_with(Shape::cells(2).groups(2), [&[1]]);
+    let group = make_group(&ring, "b", LIVING).expect("there is room for a group");
+    groups::serve(&ring, group).expect("it is served");
+    ring
+}
+
+/// It rewinds a group, and removes it.
+#[test]
+fn killed_in_rewinding_and_removing() {
+    explore_deaths(ring_with_a_group, |scene| {
+        scene.there(&[1]);
+        beside_a_reclaimer(scene, |scene| {
+            groups::rewind(&scene.ring, 1).expect("there is an entry");
+            groups::remove(&scene.ring, b"b");
+        });
+    });
+}
+
+/// It consumes in a group that is rewound meanwhile: what it held, and what it undid, holds nothing afterwards.
+#[test]
+fn killed_in_a_group_that_is_rewound() {
+    explore_deaths(ring_with_a_group, |scene| {
+        scene.there(&[1]);
+        let mut consumer = Consumer::of_group(&scene.ring, DEAD, 1).expect("it is served");
+        let (dying, rewinding) = (scene.clone(), scene.ring.clone());
+        two(
+            move || {
+                dying.victim(|_| {
+                    if let Some(claimed) = consumer.try_claim_here() {
+                        consumer.ack(&claimed);
+                    }
+                });
+            },
+            move || groups::rewind(&rewinding, 1).expect("there is an entry"),
+        );
+        scene.recover();
+        assert_eq!(Consumer::join_group(&scene.ring, "b").pops(2).first(), Some(&1));
+        assert!(groups::remove(&scene.ring, b"b"));
+        scene.check(&[]);
+    });
+}
+
+/// It makes room beside messages that are retained, the oldest of which give way to it.
+#[test]
+fn killed_as_retained_messages_give_way() {
+    explore_deaths(
+        || ring_with(Shape::cells(2).retain(2), []),
+        |scene| {
+            let mut producer = Producer::doomed(&scene.ring);
+            beside_a_reclaimer_of(scene, move |scene| scene.push(&mut producer, &[&[1]]));
+            scene.check(&[]);
+        },
+    );
+}
+
+/// It overwrites what is given up, for a push that needs the space; who goes on does that.
+#[test]
+fn killed_in_overwriting() {
+    explore_deaths(
+        || ring_with(Shape::cells(2).groups(2).scrubbed(), []),
+        |scene| {
+            let mut producer = Producer::doomed(&scene.ring);
+            beside_a_reclaimer_of(scene, move |scene| scene.push(&mut producer, &[&[1]]));
             scene.check(&[]);
         },
     );

@@ -29,6 +29,26 @@ fn p2_evidence_moves_and_is_not_lost() {
     });
 }
 
+/// The same where the next leaves at once: who finds its announcement gone finds its cell (E8).
+#[test]
+fn p2_evidence_of_one_who_leaves() {
+    explore(["(1, 1, [2])"], || {
+        let ring = Shape::cells(4).ring();
+        let mut dead = Producer::doomed(&ring);
+        dead.reserve(&[&[1]]).unwrap();
+        let mut next = Producer::join(&ring);
+        let recovering = ring.clone();
+        let (settled, ()) = two(
+            move || recover_the_dead(&recovering),
+            move || {
+                next.push(&[2]);
+                next.detach();
+            },
+        );
+        (settled.voided, settled.participants, settle_and_drain(&ring))
+    });
+}
+
 /// A paused loser of the race for a position has announced what a dead winner got: that hides nothing (P2).
 #[test]
 fn p2_paused_loser_hides_no_dead_winner() {

@@ -130,7 +130,7 @@ fn r_one_try_until_there_is_room() {
             holder.release(claimed);
             assert_eq!(consumer.try_pop_but_letters(&mut filler), Err(Nothing::Empty));
         }
-        let tenancy = ring.group(0).frontier().tenancy;
+        let tenancy = ring.group(0).frontier().tenancy();
         for (value, at) in [8, 9].into_iter().zip(shape.first()..) {
             let word = ring.group(0).claim_at(at, tenancy).expect("it was put back");
             tries.push((value, word.deliveries()));

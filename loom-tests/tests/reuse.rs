@@ -2,11 +2,9 @@
 //! before.
 #![cfg(ringfile_loom)]
 
-use loom_tests::{
-    Consumer, DEAD, Producer, Shape, explore, recover_the_dead, remains, settle_and_drain, three, two,
-};
+use loom_tests::{Consumer, DEAD, Producer, Shape, explore, recover_the_dead, settle_and_drain, three, two};
 use ringfile::ring::words::Kind;
-use ringfile::ring::{Ring, reclaim};
+use ringfile::ring::{Ring, groups, reclaim};
 
 /// Two recoverers settle a dead producer; one of them is followed by a newcomer, who gets the slot and
 /// reserves. The other, who may have seen the slot when it was the dead one's, must not touch what is the
@@ -139,25 +137,28 @@ fn e8_slot_is_left_before_it_is_taken() {
     });
 }
 
-/// A helper moves the frontier of a group entry; meanwhile the entry is given out again, from the same
-/// position on, and its messages are all to be delivered. The tenancy in the pair makes the helper fail, that
-/// in the tags makes the old claim words old (part C, y).
+/// A helper moves the frontier of a group entry; meanwhile the group is rewound twice, and the entry serves it again,
+/// from the same position on, and its messages are all to be delivered. The life in the pair makes the helper fail, the
+/// tenancy in the tags makes the old claim words old (part C, y).
 #[test]
 fn y_frontier_of_an_earlier_tenancy() {
-    explore(["[1, 2]"], || {
-        let shape = Shape::cells(4);
-        let ring = shape.ring();
+    explore(["(2, [1, 2])"], || {
+        let ring = Shape::cells(4).retain(2).ring();
         let mut producer = Producer::join(&ring);
         let mut earlier = Consumer::join(&ring);
         for value in 1..=2 {
             producer.push(&[value]);
             earlier.pop();
         }
-        let (helping, giving) = (ring.clone(), ring.clone());
+        let (helping, rewinding) = (ring.clone(), ring.clone());
         two(
             move || reclaim::advance(&helping.group(0)),
-            move || remains::given_out_again(&giving, shape.first()),
+            move || {
+                for _ in 0..2 {
+                    groups::rewind(&rewinding, 0).expect("there is an entry");
+                }
+            },
         );
-        settle_and_drain(&ring)
+        (ring.group(0).frontier().tenancy(), settle_and_drain(&ring))
     });
 }

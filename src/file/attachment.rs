@@ -9,7 +9,7 @@ use crate::fault::{self, Step};
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::file;
 use crate::sys::fork::Registration;
-use memmap2::MmapRaw;
+use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -35,18 +35,9 @@ impl Opened {
     /// Maps an existing file.
     pub fn open(path: &Path) -> Result<(Opened, Region), OpenError> {
         let mapped = file::open(path)?;
-        let meta = mapped.metadata()?;
-        if !meta.is_file() {
-            return Err(OpenError::NotARing);
-        }
-        let header = UncheckedHeader(&head_of(&mapped, meta.len())?).check(meta.len())?;
-        refuse_unsafe(&mapped)?;
-        let map = MmapRaw::map_raw(&mapped)?;
-        if map.len() != header.layout.file_len {
-            return Err(OpenError::Length { expected: header.layout.file_len as u64, found: map.len() as u64 });
-        }
+        let (header, region) = map(&mapped, |file| MmapRaw::map_raw(file))?;
         let locks = Locks { held: reopen(&mapped)?, probe: reopen(&mapped)? };
-        Ok((Opened { header, locks }, Region::mapping(map)))
+        Ok((Opened { header, locks }, region))
     }
 
     /// Takes the next number that is ours alone.
@@ -92,6 +83,26 @@ impl Attachment {
     pub fn is_dead(&self, number: u64) -> bool {
         number != self.number && matches!(file::is_locked(&self.locks.probe, number), Ok(false))
     }
+}
+
+/// Maps an existing file for reading only: whoever writes to the region is ended by the kernel.
+pub fn map_read_only(path: &Path) -> Result<(Header, Region), OpenError> {
+    map(&file::open_read_only(path)?, |file| MmapOptions::new().map_raw_read_only(file))
+}
+
+/// Maps a file that proves to be a ring.
+fn map(file: &File, map: impl FnOnce(&File) -> io::Result<MmapRaw>) -> Result<(Header, Region), OpenError> {
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(OpenError::NotARing);
+    }
+    let header = UncheckedHeader(&head_of(file, meta.len())?).check(meta.len())?;
+    refuse_unsafe(file)?;
+    let map = map(file)?;
+    if map.len() != header.layout.file_len {
+        return Err(OpenError::Length { expected: header.layout.file_len as u64, found: map.len() as u64 });
+    }
+    Ok((header, Region::mapping(map)))
 }
 
 /// The first page, or as much as there is.

@@ -46,12 +46,20 @@ pub mod cursor {
     pub const PARKED: usize = PAGE + 3 * LINE;
     pub const PRODUCERS_FUTEX: usize = PAGE + 4 * LINE;
     pub const NEXT_ATTACHMENT: usize = PAGE + 5 * LINE;
-    pub const DIRECTORY_VERSION: usize = PAGE + 6 * LINE;
+    /// Which names of groups there are.
+    pub const DIRECTORY: usize = PAGE + 6 * LINE;
     pub const MAX_DELIVERIES: usize = PAGE + 7 * LINE;
     pub const LEASE: usize = PAGE + 7 * LINE + 8;
+    pub const RETAIN: usize = PAGE + 7 * LINE + 16;
+    pub const RETAIN_FOR: usize = PAGE + 7 * LINE + 24;
+    pub const SCRUB: usize = PAGE + 7 * LINE + 32;
     pub const BOOT: usize = PAGE + 8 * LINE;
     pub const LOOKED: usize = PAGE + 9 * LINE;
     pub const ASLEEP: usize = PAGE + 10 * LINE;
+    /// What is retained, and how much of it had to give way.
+    pub const KEPT: usize = PAGE + 12 * LINE;
+    pub const GAVE_WAY: usize = PAGE + 12 * LINE + 16;
+    pub const SCRUBBING: usize = PAGE + 12 * LINE + 24;
     /// A bit for each of the most participants that a file can have.
     pub const ASLEEP_LEN: usize = super::MAX_PARTICIPANTS / 8 + 1;
 }
@@ -68,24 +76,34 @@ pub mod name {
     pub const NAME_LEN: usize = 0;
     pub const NAME: usize = 8;
     pub const MAX_NAME: usize = LINE - NAME;
-    pub const ENTRY: usize = LINE;
+    pub const SERVING: usize = LINE;
+    /// Who is giving the record to a group.
+    pub const CREATOR: usize = LINE + 8;
+    pub const START: usize = LINE + 16;
+    pub const TICKETED: usize = LINE + 24;
     pub const PACER: usize = 2 * LINE;
     pub const RATE: usize = 3 * LINE;
     pub const BURST: usize = 3 * LINE + 8;
+    /// Consumers sleep here until it is their turn by the rate.
+    pub const FUTEX: usize = 3 * LINE + 16;
 }
 
 /// An entry of a group: its cursors. There is one more than there are names, so that a rewind has a place to go.
 pub mod group {
     use super::LINE;
     pub const LEN: usize = 8 * LINE;
-    pub const STATE: usize = 0;
+    /// A copy of the half of the frontier that says what the entry is: a line that is seldom written.
+    pub const LIFE: usize = 0;
     pub const REDO: usize = 8;
-    pub const START: usize = 16;
-    pub const CREATOR: usize = 24;
     pub const HEAD: usize = LINE;
-    pub const WALK: usize = 2 * LINE;
+    pub const TICKET: usize = 2 * LINE;
     pub const FRONTIER: usize = 3 * LINE;
     pub const FUTEX: usize = 4 * LINE;
+    /// Where producers found the ring full because of it, and since when.
+    /// How far the tickets of a tenancy are from its positions.
+    pub const PLACES: usize = 5 * LINE;
+    pub const BLOCKING: usize = 6 * LINE;
+    pub const BLOCKING_SINCE: usize = 6 * LINE + 8;
 }
 
 /// A participant's slot: the first line has one writer, the second says whom to ask.
@@ -222,9 +240,10 @@ const _: () = {
     assert!(cursor::ASLEEP + cursor::ASLEEP_LEN <= CHECKPOINTS);
     assert!(cursor::TAIL.is_multiple_of(16) && cursor::REAP.is_multiple_of(16));
     assert!(group::FRONTIER.is_multiple_of(16) && group::LEN.is_multiple_of(LINE));
-    assert!(group::FUTEX + 4 <= group::LEN);
+    assert!(cursor::DIRECTORY.is_multiple_of(16) && cursor::KEPT.is_multiple_of(16));
+    assert!(group::PLACES.is_multiple_of(16) && group::BLOCKING_SINCE + 8 <= group::LEN);
     assert!(slot::CLAIMED + 8 <= LINE && slot::EXPIRED + 8 <= slot::LEN);
-    assert!(name::BURST + 8 <= name::LEN && name::NAME + name::MAX_NAME <= name::ENTRY);
+    assert!(name::FUTEX + 4 <= name::LEN && name::NAME + name::MAX_NAME <= name::SERVING);
     assert!(header::FIRST_UNIT + 8 <= header::CHECKSUM && header::CHECKSUM + 4 == PAGE);
     assert!(CHECKPOINTS + 2 * CHECKPOINT_LEN <= CHECKPOINTS + PAGE);
 };
@@ -255,28 +274,39 @@ pub const FIELDS: &[Field] = &[
     ("cursors", "parked", cursor::PARKED, 8),
     ("cursors", "producers' futex", cursor::PRODUCERS_FUTEX, 4),
     ("cursors", "next attachment", cursor::NEXT_ATTACHMENT, 8),
-    ("cursors", "directory version", cursor::DIRECTORY_VERSION, 8),
+    ("cursors", "directory", cursor::DIRECTORY, 16),
     ("cursors", "max deliveries", cursor::MAX_DELIVERIES, 8),
     ("cursors", "lease", cursor::LEASE, 8),
+    ("cursors", "retain", cursor::RETAIN, 8),
+    ("cursors", "retain for", cursor::RETAIN_FOR, 8),
+    ("cursors", "scrub", cursor::SCRUB, 8),
     ("cursors", "boot", cursor::BOOT, LINE),
     ("cursors", "looked", cursor::LOOKED, 16),
     ("cursors", "asleep", cursor::ASLEEP, cursor::ASLEEP_LEN),
+    ("cursors", "kept", cursor::KEPT, 16),
+    ("cursors", "gave way", cursor::GAVE_WAY, 8),
+    ("cursors", "scrubbing", cursor::SCRUBBING, 8),
     ("cursors", "checkpoint 0", CHECKPOINTS, CHECKPOINT_LEN),
     ("cursors", "checkpoint 1", CHECKPOINTS + CHECKPOINT_LEN, CHECKPOINT_LEN),
     ("name", "name length", name::NAME_LEN, 8),
     ("name", "name", name::NAME, name::MAX_NAME),
-    ("name", "entry", name::ENTRY, 8),
+    ("name", "serving", name::SERVING, 8),
+    ("name", "creator", name::CREATOR, 8),
+    ("name", "start", name::START, 8),
+    ("name", "ticketed", name::TICKETED, 8),
     ("name", "pacer", name::PACER, 8),
     ("name", "rate", name::RATE, 8),
     ("name", "burst", name::BURST, 8),
-    ("group", "state", group::STATE, 8),
+    ("name", "futex", name::FUTEX, 4),
+    ("group", "life", group::LIFE, 8),
     ("group", "redo", group::REDO, 8),
-    ("group", "start", group::START, 8),
-    ("group", "creator", group::CREATOR, 8),
     ("group", "head", group::HEAD, 8),
-    ("group", "walk", group::WALK, 8),
+    ("group", "ticket", group::TICKET, 8),
     ("group", "frontier", group::FRONTIER, 16),
     ("group", "futex", group::FUTEX, 4),
+    ("group", "places", group::PLACES, 16),
+    ("group", "blocking", group::BLOCKING, 8),
+    ("group", "blocking since", group::BLOCKING_SINCE, 8),
     ("slot", "attachment", slot::ATTACHMENT, 8),
     ("slot", "intent position", slot::INTENT_POSITION, 8),
     ("slot", "intent", slot::INTENT, 8),

@@ -10,6 +10,6 @@ pub mod layout;
 pub mod region;
 
 #[cfg(not(ringfile_loom))]
-pub use attachment::{Attachment, Opened};
+pub use attachment::{Attachment, Opened, map_read_only};
 #[cfg(not(ringfile_loom))]
 pub use create::Unnamed;

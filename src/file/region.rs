@@ -12,7 +12,7 @@ pub use modelled::Region;
 #[cfg(not(ringfile_loom))]
 mod native {
     use crate::file::layout::PAGE;
-    use crate::sync::{AtomicPair, AtomicU32, AtomicU64};
+    use crate::sync::{AtomicPair, AtomicU32, AtomicU64, Ordering};
     use std::alloc::{self, Layout};
     use std::ptr::NonNull;
 
@@ -120,6 +120,36 @@ mod native {
         }
     }
 
+    impl Region {
+        /// Overwrites payload bytes that the caller has to himself.
+        pub fn clear(&self, offset: usize, len: usize) {
+            // SAFETY: the range lies inside the block, and is claimed.
+            unsafe { self.bytes(offset, len).as_ptr().write_bytes(0, len) }
+        }
+
+        /// Asks the kernel to have these bytes of a mapped file ready for writing. It may refuse: then they are fetched when they are written.
+        pub fn populate(&self, offset: usize, len: usize) {
+            if len > 0 && self.is_shared() {
+                let start = offset / PAGE * PAGE;
+                crate::sys::file::populate(self.bytes(start, offset + len - start), offset + len - start);
+            }
+        }
+
+        /// Appends payload bytes that somebody may be writing, which the caller finds out afterwards: word by word, since the bytes of a message begin on a
+        /// word and those behind its end belong to it.
+        ///
+        /// Who writes them does so with plain stores, some of them the user's own. By the letter of the memory model that is a race; each word is still either read or not,
+        /// and nothing is made of them before it is known that nobody wrote.
+        pub fn read_shared(&self, offset: usize, len: usize, into: &mut Vec<u8>) {
+            let start = into.len();
+            into.reserve(len.next_multiple_of(8));
+            for at in (offset..offset + len).step_by(8) {
+                into.extend_from_slice(&self.word(at).load(Ordering::Relaxed).to_ne_bytes());
+            }
+            into.truncate(start + len);
+        }
+    }
+
     impl Drop for Region {
         fn drop(&mut self) {
             if let Backing::Heap { block, layout } = self.backing {
@@ -133,7 +163,7 @@ mod native {
 #[cfg(ringfile_loom)]
 mod modelled {
     use crate::file::layout::{Layout, UNIT, cell, cursor, group, name, slot};
-    use crate::sync::{AtomicPair, AtomicU32, AtomicU64};
+    use crate::sync::{AtomicPair, AtomicU32, AtomicU64, Ordering};
     use loom::cell::UnsafeCell;
     use std::collections::BTreeMap;
 
@@ -143,6 +173,8 @@ mod modelled {
         halves: BTreeMap<usize, AtomicU32>,
         pairs: BTreeMap<usize, AtomicPair>,
         payloads: BTreeMap<usize, UnsafeCell<Vec<u8>>>,
+        /// What is in each payload area, for those who read it while somebody may write it: `len:32 | byte:8`. Only in models that have such.
+        shared: BTreeMap<usize, AtomicU64>,
     }
 
     // SAFETY: loom checks every access to the payload cells; everything else is atomic.
@@ -157,25 +189,43 @@ mod modelled {
                 cursor::COMMIT,
                 cursor::PARKED,
                 cursor::NEXT_ATTACHMENT,
-                cursor::DIRECTORY_VERSION,
                 cursor::MAX_DELIVERIES,
                 cursor::LEASE,
+                cursor::RETAIN,
+                cursor::RETAIN_FOR,
+                cursor::GAVE_WAY,
+                cursor::SCRUB,
+                cursor::SCRUBBING,
                 cursor::LOOKED,
                 cursor::LOOKED + 8,
             ];
             words.extend((0..=g.participants as usize / 64).map(|i| cursor::ASLEEP + 8 * i));
             let mut halves = vec![cursor::PRODUCERS_FUTEX];
-            let mut pairs = vec![cursor::TAIL, cursor::REAP];
+            let mut pairs = vec![cursor::TAIL, cursor::REAP, cursor::DIRECTORY, cursor::KEPT];
             let mut payloads = Vec::new();
             for i in 0..g.groups as usize {
                 let at = layout.names + i * name::LEN;
-                words.extend([name::NAME_LEN, name::NAME, name::ENTRY, name::PACER, name::RATE, name::BURST].map(|f| at + f));
+                words.extend(
+                    [
+                        name::NAME_LEN,
+                        name::NAME,
+                        name::SERVING,
+                        name::CREATOR,
+                        name::START,
+                        name::TICKETED,
+                        name::PACER,
+                        name::RATE,
+                        name::BURST,
+                    ]
+                    .map(|f| at + f),
+                );
+                halves.push(at + name::FUTEX);
             }
             for i in 0..=g.groups as usize {
                 let at = layout.groups + i * group::LEN;
-                words.extend([group::STATE, group::REDO, group::START, group::CREATOR, group::HEAD, group::WALK].map(|f| at + f));
+                words.extend([group::LIFE, group::REDO, group::HEAD, group::TICKET].map(|f| at + f));
                 halves.push(at + group::FUTEX);
-                pairs.push(at + group::FRONTIER);
+                pairs.extend([group::FRONTIER, group::PLACES].map(|f| at + f));
                 words.extend((0..g.cells as usize).map(|c| layout.claims + i * layout.claims_stride + 8 * c));
             }
             for i in 0..g.participants as usize {
@@ -208,7 +258,15 @@ mod modelled {
                     .into_iter()
                     .map(|at| (at, UnsafeCell::new(Vec::new())))
                     .collect(),
+                shared: BTreeMap::new(),
             }
+        }
+
+        /// The same, for models in which somebody reads what others may be writing.
+        pub fn replayed(layout: &Layout) -> Region {
+            let region = Region::new(layout);
+            let shared = region.payloads.keys().map(|&at| (at, AtomicU64::new(0))).collect();
+            Region { shared, ..region }
         }
 
         pub fn word(&self, offset: usize) -> &AtomicU64 {
@@ -233,9 +291,32 @@ mod modelled {
                 // SAFETY: loom fails the model if anybody else has the area.
                 area.with_mut(|bytes| unsafe { (*bytes).clear() });
             }
+            for (_, word) in self.shared.range(offset..offset + payload.len().max(1)) {
+                // All bytes of a model's message are the same.
+                let byte = payload.first().copied().unwrap_or(0);
+                word.store((payload.len() as u64) << 8 | u64::from(byte), Ordering::Relaxed);
+            }
             let first = self.areas(offset, payload.len()).next().expect("payloads begin where an area does");
             // SAFETY: as above.
             first.with_mut(|bytes| unsafe { (*bytes).extend_from_slice(payload) });
+        }
+
+        pub fn clear(&self, offset: usize, len: usize) {
+            for area in self.areas(offset, len) {
+                // SAFETY: loom fails the model if anybody else has the area.
+                area.with_mut(|bytes| unsafe { (*bytes).clear() });
+            }
+            for (_, word) in self.shared.range(offset..offset + len) {
+                word.store(0, Ordering::Relaxed);
+            }
+        }
+
+        pub fn read_shared(&self, offset: usize, len: usize, into: &mut Vec<u8>) {
+            let areas = self.shared.range(offset..offset + len.max(1));
+            let words: Vec<u64> = areas.map(|(_, word)| word.load(Ordering::Relaxed)).collect();
+            let is_torn = words.iter().any(|word| *word != words[0] || *word >> 8 != len as u64);
+            // What is torn can be told from every message.
+            into.extend(std::iter::repeat_n(if is_torn { 0xff } else { words[0] as u8 }, len));
         }
 
         pub fn read(&self, offset: usize, len: usize, into: &mut Vec<u8>) {

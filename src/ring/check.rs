@@ -2,6 +2,7 @@
 
 use super::{Ring, letters};
 use crate::file::layout::UNIT;
+use crate::sync::Ordering;
 
 /// Positions end here, after 292 years at one a nanosecond: beyond it a file is damaged.
 const LAST_POSITION: u64 = 1 << 63;
@@ -9,16 +10,19 @@ const LAST_POSITION: u64 = 1 << 63;
 impl Ring {
     /// What contradicts itself in the cursors, if anything; others may be moving them.
     pub fn contradiction(&self) -> Option<&'static str> {
-        if !self.is_group(0) {
-            return Some("the default group is missing");
-        }
         if self.policy.max_deliveries > letters::MAX_DELIVERIES {
             return Some("no message can be handed out so often before it is set aside");
         }
+        // Nobody says of an entry what it is not yet.
+        let said: Vec<u64> =
+            (0..self.entries()).map(|entry| self.group(entry).life().load(Ordering::Acquire)).collect();
+        let is_later = |(entry, said): (usize, u64)| said > self.group(entry).frontier().life.pack();
+        if said.into_iter().enumerate().any(is_later) {
+            return Some("a group is said to be what it is not");
+        }
         // `reap` first and `tail` last: they only rise.
         let reap = self.reaped();
-        let groups: Vec<_> =
-            (0..self.entries()).filter(|&e| self.is_group(e)).map(|entry| self.group(entry)).collect();
+        let groups: Vec<_> = self.holders().map(|entry| self.group(entry)).collect();
         let frontiers: Vec<u64> = groups.iter().map(|group| group.frontier().position).collect();
         // Consumers that draw places may be ahead of the tail, but not by more than they all can draw at once.
         let drawn = (self.participants() * self.max_batch()) as u64;

@@ -1,10 +1,11 @@
 //! Consumers: find, announce, claim, read, acknowledge.
 
+use super::groups::Service;
 use super::pace::Pace;
-use super::words::{Claim, ClaimIntent, Kind, Link, Owner, Publish, State};
+use super::words::{Claim, ClaimIntent, Kind, Life, Link, Owner, Publish, State};
 use super::{Damaged, Group, Ring, reclaim};
 use crate::fault::{self, Step};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, fence_after_swap};
 
 /// A ticketed consumer walks in order once in so many claims, so that a place whose drawer is gone is not left behind for long.
 const DRAWS_PER_WALK: u32 = 64;
@@ -14,6 +15,9 @@ const DRAWS_PER_WALK: u32 = 64;
 pub struct Popper {
     owner: Owner,
     entry: u16,
+    life: Life,
+    /// What `life` says as long as the entry serves the group.
+    said: u64,
     tenancy: u64,
     ticketed: bool,
     /// Everything below has been seen claimed.
@@ -22,6 +26,8 @@ pub struct Popper {
     redo_seen: u64,
     /// An unfinished walk: the count it is for, and how far it is.
     sweep: (u64, u64),
+    /// Ticketed: how far tickets are from positions.
+    places: u64,
     /// Ticketed: what is left of the last draw.
     draw: (u64, u64),
     draws: u32,
@@ -55,7 +61,19 @@ pub enum Nothing {
     Closed,
     /// There is something, but no credit for it before this time in nanoseconds.
     Paced(u64),
+    /// The entry does not serve the group any more.
+    Moved,
     Damaged(Damaged),
+}
+
+/// What became of the swap of a claim.
+enum Swapped {
+    /// The cells are this consumer's.
+    Ours(Claimed),
+    /// Somebody else was first.
+    Others,
+    /// The entry does not serve the group any more; nothing is claimed.
+    Moved,
 }
 
 /// What a look at one position says.
@@ -68,6 +86,8 @@ enum Look {
     Stop,
     /// No credit before this time.
     Paced(u64),
+    /// The entry does not serve the group any more.
+    Moved,
 }
 
 /// Credit for one call: what is taken for a claim that others win serves the next attempt.
@@ -110,27 +130,36 @@ impl Claimed {
 }
 
 impl Popper {
-    /// A consumer of a group entry, in the tenancy that its frontier has now.
-    pub fn new(ring: &Ring, owner: Owner, entry: u16) -> Popper {
-        let group = ring.group(entry as usize);
-        let frontier = group.frontier();
+    /// A consumer of the group that an entry serves.
+    pub fn new(ring: &Ring, owner: Owner, service: Service) -> Popper {
+        let Service { entry, life } = service;
+        let group = ring.group(entry.into());
+        let frontier = group.frontier().position;
         Popper {
             owner,
             entry,
-            tenancy: frontier.tenancy,
-            ticketed: group.entry().ticketed,
-            place: frontier.position,
+            life,
+            said: life.pack(),
+            tenancy: life.tenancy.into(),
+            ticketed: life.ticketed,
+            place: frontier,
             // Not the count of now: something may have been put back before.
             redo_seen: u64::MAX,
-            sweep: (u64::MAX, frontier.position),
+            sweep: (u64::MAX, frontier),
+            places: if life.ticketed { group.places().lo } else { 0 },
             draw: (0, 0),
             draws: 0,
-            frontier: frontier.position,
+            frontier,
             stalled: false,
-            tail: frontier.position,
+            tail: frontier,
             passes_letters: false,
             may_be_copied: false,
         }
+    }
+
+    /// The same for one that consumed in an earlier tenancy: places that it drew there, when those of this tenancy were counted already, are nobody's. It walks until none is left.
+    pub fn following(self) -> Popper {
+        Popper { stalled: self.ticketed, ..self }
     }
 
     pub fn owner(&self) -> Owner {
@@ -139,6 +168,11 @@ impl Popper {
 
     pub fn entry(&self) -> u16 {
         self.entry
+    }
+
+    /// The number of the group's name.
+    pub fn name(&self) -> u8 {
+        self.life.name
     }
 
     /// Claims up to `max` messages that lie side by side, for as many as `pace` gives credit for.
@@ -172,9 +206,8 @@ impl Popper {
             let mut at = if sweeping {
                 self.sweep_from(group, redo)
             } else {
-                let hint = if self.ticketed { group.walk() } else { group.head() };
                 // H1: acquire, so that the chain below the hint is seen as who stored it saw it (E4).
-                self.place.max(hint.load(Ordering::Acquire))
+                self.place.max(group.head().load(Ordering::Acquire))
             };
             loop {
                 match self.look(ring, group, at, max, credit) {
@@ -184,6 +217,7 @@ impl Popper {
                     }
                     Look::Next(next) => at = next,
                     Look::Paced(until) => return Err(Nothing::Paced(until)),
+                    Look::Moved => return Err(Nothing::Moved),
                     Look::Stop => {
                         let frontier = group.frontier().position;
                         if frontier > at {
@@ -227,13 +261,12 @@ impl Popper {
             // The end of the chain was reached, and nothing on the way was to be redelivered.
             self.redo_seen = redo;
         }
-        let hint = if self.ticketed { group.walk() } else { group.head() };
-        hint.store(next, Ordering::Release); // H1 (E4)
+        group.head().store(next, Ordering::Release); // H1 (E4)
         fault::point(Step::HintStored);
         self.place = self.place.max(next);
         if self.stalled {
             // Walks go on until no place below the head is left behind (x).
-            self.stalled = next < group.head().load(Ordering::Relaxed);
+            self.stalled = next < group.next_place(self.places);
         }
     }
 
@@ -263,10 +296,11 @@ impl Popper {
                     return Look::Paced(until);
                 }
                 let word = seen.reclaimed(self.owner);
-                if let Some(claimed) = self.swap(ring, group, at, seen, word, credit) {
-                    return Look::Taken(claimed);
+                match self.swap(ring, group, at, seen, word, credit) {
+                    Swapped::Ours(claimed) => return Look::Taken(claimed),
+                    Swapped::Others => continue,
+                    Swapped::Moved => return Look::Moved,
                 }
-                continue;
             }
             // Published at this lap, after the claim word was read: so that word is of an earlier lap or tenancy.
             let Some(publish) = ring.published(at) else {
@@ -280,8 +314,10 @@ impl Popper {
                 Err(until) => return Look::Paced(until),
             };
             let word = Claim::held(tag, self.owner, cells);
-            if let Some(claimed) = self.swap(ring, group, at, seen, word, credit) {
-                return Look::Taken(claimed);
+            match self.swap(ring, group, at, seen, word, credit) {
+                Swapped::Ours(claimed) => return Look::Taken(claimed),
+                Swapped::Others => {}
+                Swapped::Moved => return Look::Moved,
             }
         }
     }
@@ -296,7 +332,11 @@ impl Popper {
         seen: Claim,
         word: Claim,
         credit: &Credit<'_, impl Pace>,
-    ) -> Option<Claimed> {
+    ) -> Swapped {
+        // Read after the word that was seen: so that is none of a later tenancy, which the swap would destroy (G2).
+        if self.has_moved(group) {
+            return Swapped::Moved;
+        }
         let intent = ClaimIntent {
             cells: word.cells(),
             entry: self.entry,
@@ -309,18 +349,54 @@ impl Popper {
         }
         slot.announce_claim(at, intent); // I2
         // C2: exactly the word that was seen becomes ours (E4).
-        group
-            .claim(at)
-            .compare_exchange(seen.0, word.0, Ordering::AcqRel, Ordering::Relaxed)
-            .ok()?;
+        let swap = |from: Claim, to: Claim| {
+            group.claim(at).compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
+        if !swap(seen, word) {
+            return Swapped::Others;
+        }
         fault::point(Step::Claimed);
-        Some(Claimed { first: at, cells: word.cells(), word })
+        // Either who drains the entry sees the claim, or it is seen here that the entry drains (G3).
+        fence_after_swap();
+        if self.has_moved(group) {
+            // Nothing was read, and who drained the entry may not have waited for it. If others have claimed it since, it is theirs.
+            swap(word, seen);
+            fault::point(Step::ClaimUndone);
+            return Swapped::Moved;
+        }
+        Swapped::Ours(Claimed { first: at, cells: word.cells(), word })
+    }
+
+    /// Claims what is there in place of exactly the word that was seen.
+    pub(super) fn claim_exactly(
+        &mut self,
+        ring: &Ring,
+        at: u64,
+        seen: Claim,
+        word: Claim,
+        pace: &mut impl Pace,
+    ) -> Option<Claimed> {
+        let credit = Credit { pace, held: 0 };
+        match self.swap(ring, &ring.group(self.entry.into()), at, seen, word, &credit) {
+            Swapped::Ours(claimed) => Some(claimed),
+            Swapped::Others | Swapped::Moved => None,
+        }
+    }
+
+    /// Whether the entry does not serve the group any more.
+    #[inline]
+    pub fn has_moved(&self, group: &Group<'_>) -> bool {
+        // Its order comes with the claim word that was read before it, or with a fence.
+        group.life().load(Ordering::Relaxed) != self.said
     }
 
     /// What it means that the chain ends at `at`; `None`: something has changed, look again.
     #[cold]
     fn nothing_at(&self, ring: &Ring, group: &Group<'_>, at: u64, redo: u64) -> Option<Nothing> {
         let tail = ring.tail(); // T1
+        if self.has_moved(group) {
+            return Some(Nothing::Moved);
+        }
         if group.redo().load(Ordering::Acquire) != redo {
             // Something was put back below since the walk began (part C, h).
             return None;
@@ -372,17 +448,26 @@ impl Popper {
                 // The place came before its message: it is kept, as a hint, rather than another drawn.
                 return None;
             }
-            // Everything drawn was claimed by walkers: the head is behind them, and is drawn forward.
-            let head = group.head().load(Ordering::Relaxed);
-            if head >= self.tail {
+            // Everything drawn was claimed by walkers: the next place is behind them, and is drawn forward.
+            let ticket = group.ticket().load(Ordering::Relaxed);
+            let mut next = ticket.wrapping_add(self.places);
+            if next >= self.tail {
                 self.tail = ring.tail().position;
             }
-            if head >= self.tail {
+            if next >= self.tail {
                 return None;
             }
-            let places = max.min(self.tail - head);
+            let frontier = group.frontier().position;
+            if next < frontier {
+                // Nobody drew for long: nothing is to be had below the frontier.
+                let forward = frontier.wrapping_sub(self.places);
+                let swapped =
+                    group.ticket().compare_exchange(ticket, forward, Ordering::AcqRel, Ordering::Relaxed);
+                next = if swapped.is_ok() { frontier } else { next };
+            }
+            let places = max.min(self.tail.saturating_sub(next)).max(1);
             // H2: the ticket only says where to look; the claim word decides.
-            let first = group.head().fetch_add(places, Ordering::AcqRel);
+            let first = group.ticket().fetch_add(places, Ordering::AcqRel).wrapping_add(self.places);
             fault::point(Step::PlaceDrawn);
             self.draw = (first, first.wrapping_add(places));
         }
@@ -427,9 +512,13 @@ impl Popper {
                 Err(until) => return Some(Err(Nothing::Paced(until))),
             };
             let word = Claim::held(tag, self.owner, cells);
-            if let Some(claimed) = self.swap(ring, group, at, seen, word, credit) {
-                self.draw.0 = at.wrapping_add(cells);
-                return Some(Ok(claimed));
+            match self.swap(ring, group, at, seen, word, credit) {
+                Swapped::Ours(claimed) => {
+                    self.draw.0 = at.wrapping_add(cells);
+                    return Some(Ok(claimed));
+                }
+                Swapped::Others => {}
+                Swapped::Moved => return Some(Err(Nothing::Moved)),
             }
         }
         None
@@ -530,7 +619,7 @@ impl Popper {
         let group = ring.group(self.entry as usize);
         for distance in (kept..claimed.cells).rev() {
             let at = claimed.first.wrapping_add(distance);
-            let word = ring.put_back(at, group.tag(at, self.tenancy), claimed.word.deliveries());
+            let word = group.put_back(at, group.tag(at, self.tenancy), claimed.word.deliveries());
             match distance {
                 0 => self.settle(ring, claimed, word),
                 _ => self.settle_behind(ring, at, word),
@@ -556,14 +645,26 @@ impl Group<'_> {
         claim.is_at(self.tag(at, tenancy)).then_some(claim)
     }
 
-    /// Whether the message at the group's hint, or at its frontier, is there to be claimed: a guess, for sleepers.
+    /// Whether the message behind the group's hint, or at its frontier, is there to be claimed: a guess, for sleepers.
     pub fn next_is_unclaimed(&self) -> bool {
         let frontier = self.frontier();
-        let at = self.head().load(Ordering::Acquire).max(frontier.position);
-        [at, frontier.position].into_iter().any(|at| {
+        let hint = match frontier.life.ticketed {
+            true => self.next_place(self.places().lo),
+            false => self.head().load(Ordering::Acquire),
+        };
+        [hint.max(frontier.position), frontier.position].into_iter().any(|at| {
             let free = |claim: Claim| claim.state() == State::Redo && !self.ring.is_stuck_letter(claim);
-            self.ring.published(at).is_some() && self.claim_at(at, frontier.tenancy).is_none_or(free)
+            self.ring.published(at).is_some() && self.claim_at(at, frontier.tenancy()).is_none_or(free)
         })
+    }
+
+    /// The claim word of a position that is put back after `deliveries`: what has no message is done, but for who overwrites its bytes.
+    pub(super) fn put_back(&self, at: u64, tag: u64, deliveries: u64) -> Claim {
+        let is_scrubber = self.ring.scrubber().is_some_and(|entry| self.ring.group(entry).at == self.at);
+        match self.ring.published(at).map(Publish::kind) {
+            Some(Kind::Skip | Kind::Void) if !is_scrubber => Claim::done(tag, Owner::NOBODY, 1),
+            _ => Claim::redo(tag, deliveries),
+        }
     }
 
     /// Makes every consumer of the group walk once from the frontier (E7). Never taken back: a count of what is open would leak with whoever is killed keeping it (C3).
@@ -574,14 +675,6 @@ impl Group<'_> {
 }
 
 impl Ring {
-    /// The claim word of a position that is put back after `deliveries`: what has no message is done.
-    pub(super) fn put_back(&self, at: u64, tag: u64, deliveries: u64) -> Claim {
-        match self.published(at).map(Publish::kind) {
-            Some(Kind::Skip | Kind::Void) => Claim::done(tag, Owner::NOBODY, 1),
-            _ => Claim::redo(tag, deliveries),
-        }
-    }
-
     /// How many cells from the READY one at `at` on to claim: published ones, at most `most`, with at most `max` messages, all of which there is credit for.
     #[inline]
     fn ready_from(&self, at: u64, max: u64, most: u64, credit: &mut Credit<'_, impl Pace>) -> Result<u64, u64> {

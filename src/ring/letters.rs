@@ -112,8 +112,7 @@ impl Popper {
         message: Span,
         letters: &mut impl Letters,
     ) -> bool {
-        let group = ring.group(self.entry().into());
-        let origin = Origin { position: claimed.first, name: group.entry().name as u8 };
+        let origin = Origin { position: claimed.first, name: self.name() };
         // Who tried before may have been killed between the copy and the mark.
         let copied = self.may_be_copied && letters.has(origin) || letters.push(origin, ring, message);
         if copied {
@@ -132,7 +131,7 @@ impl Popper {
     pub fn stuck_letter(&self, ring: &Ring) -> Option<Span> {
         let group = ring.group(self.entry().into());
         let frontier = group.frontier();
-        let first = group.claim_at(frontier.position, frontier.tenancy);
+        let first = group.claim_at(frontier.position, frontier.tenancy());
         first.filter(|word| ring.is_stuck_letter(*word)).and_then(|_| ring.message(frontier.position).ok())
     }
 }

@@ -7,19 +7,23 @@
 
 mod check;
 pub mod claim;
+pub mod groups;
 pub mod letters;
 pub mod pace;
 pub mod participant;
 pub mod push;
 pub mod reclaim;
 pub mod recover;
+pub mod replay;
+pub mod retain;
+pub mod scrub;
 pub mod words;
 
 use crate::fault::{self, Step};
 use crate::file::layout::{Layout, UNIT, cell, cursor, group, slot};
 use crate::file::region::Region;
-use crate::sync::{AtomicPair, AtomicU32, AtomicU64, Ordering};
-use words::{ClaimIntent, Entry, EntryState, Extent, Frontier, Intent, Owner, Publish, Reap, Size, Tail, Unit};
+use crate::sync::{AtomicPair, AtomicU32, AtomicU64, Ordering, Pair};
+use words::{ClaimIntent, Extent, Frontier, Intent, Kept, Owner, Publish, Reap, Size, Stage, Tail, Unit};
 
 /// The file says something that no run of the protocol writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +39,19 @@ pub struct Span {
     pub len: usize,
 }
 
-/// What a ring is made with besides its shape. It does not change.
+/// What a ring is made with besides its shape. It does not change, but for what is retained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// How often a message is handed out before it is set aside; 0: without end.
     pub max_deliveries: u64,
     /// How many nanoseconds a claim is its owner's alone; 0: for ever.
     pub lease: u64,
+    /// How many messages stay readable that every group is done with.
+    pub retain: u64,
+    /// For how many nanoseconds at most; 0: for ever.
+    pub retain_for: u64,
+    /// Whether bytes are overwritten before they are free.
+    pub scrub: bool,
 }
 
 /// A region and the numbers that it takes to find one's way in it.
@@ -60,8 +70,14 @@ impl Ring {
     /// A ring over a region of at least the layout's length.
     pub fn new(region: Region, layout: Layout) -> Ring {
         let word = |offset| region.word(offset).load(Ordering::Relaxed);
-        let policy =
-            Policy { max_deliveries: word(cursor::MAX_DELIVERIES), lease: word(cursor::LEASE) };
+        let policy = Policy {
+            max_deliveries: word(cursor::MAX_DELIVERIES),
+            lease: word(cursor::LEASE),
+            retain: word(cursor::RETAIN),
+            retain_for: word(cursor::RETAIN_FOR),
+            // It takes a group of its own.
+            scrub: word(cursor::SCRUB) != 0 && layout.geometry.groups > 1,
+        };
         Ring {
             policy,
             lap_shift: layout.geometry.cells.trailing_zeros(),
@@ -76,8 +92,13 @@ impl Ring {
     /// Writes the words of an empty ring whose first message will have this position and begin at this unit. The region is zeroed and nobody shares it yet.
     pub fn format(&mut self, first_position: u64, first_unit: u64, ticketed: bool, policy: Policy) {
         self.policy = policy;
-        self.region.word(cursor::MAX_DELIVERIES).store(policy.max_deliveries, Ordering::Relaxed);
-        self.region.word(cursor::LEASE).store(policy.lease, Ordering::Relaxed);
+        let set = |offset, value| self.region.word(offset).store(value, Ordering::Relaxed);
+        set(cursor::MAX_DELIVERIES, policy.max_deliveries);
+        set(cursor::LEASE, policy.lease);
+        set(cursor::RETAIN, policy.retain);
+        set(cursor::RETAIN_FOR, policy.retain_for);
+        set(cursor::SCRUB, policy.scrub.into());
+        set(cursor::SCRUBBING, first_position);
         let unit = Unit::new(first_unit);
         self.tail_pair().init(
             Tail {
@@ -98,26 +119,11 @@ impl Ring {
         );
         self.commit().store(first_position, Ordering::Relaxed);
         self.next_attachment().store(1, Ordering::Relaxed);
-        let default = self.group(0);
-        default.frontier_pair().init(
-            Frontier {
-                tenancy: 1,
-                position: first_position,
-            }
-            .pack(),
-        );
-        default.head().store(first_position, Ordering::Relaxed);
-        default.walk().store(first_position, Ordering::Relaxed);
-        default.state().store(
-            Entry {
-                state: EntryState::Ready,
-                ticketed,
-                name: 0,
-                tenancy: 1,
-            }
-            .pack(),
-            Ordering::Relaxed,
-        );
+        self.kept_pair().init(Kept { end: first_position, cells: 0, messages: 0 }.pack());
+        self.format_group(0, groups::DEFAULT, first_position, ticketed);
+        if policy.scrub {
+            self.format_group(groups::SCRUBBER, "", first_position, false);
+        }
     }
 
     pub fn region(&self) -> &Region {
@@ -173,6 +179,10 @@ impl Ring {
     #[inline]
     pub fn tail(&self) -> Tail {
         Tail::unpack(self.tail_pair().load(Ordering::Acquire))
+    }
+
+    fn kept_pair(&self) -> &AtomicPair {
+        self.region.pair(cursor::KEPT)
     }
 
     fn reap_pair(&self) -> &AtomicPair {
@@ -315,9 +325,38 @@ impl Ring {
             .ok_or(Damaged { position })
     }
 
-    /// Whether this entry is a group whose frontier holds space.
+    /// Asks the kernel for so many bytes of the data ring, and as many of the cells, from the tail on.
+    #[cfg(not(ringfile_loom))]
+    pub fn populate(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        let (tail, data) = (self.tail(), self.layout.geometry.data_bytes as usize);
+        let cells = self.cells() as usize * self.layout.geometry.cell_size as usize;
+        let start = (tail.unit.get() & (self.units - 1)) as usize * UNIT;
+        let cell = self.cell(tail.position).at - self.layout.cells;
+        for (area, len, from) in [(self.layout.data, data, start), (self.layout.cells, cells, cell)] {
+            let ahead = bytes.min(len);
+            let before_end = ahead.min(len - from);
+            self.region.populate(area + from, before_end);
+            self.region.populate(area, ahead - before_end);
+        }
+    }
+
+    /// Whether a group is served by this entry.
     pub fn is_group(&self, entry: usize) -> bool {
-        self.group(entry).entry().state == EntryState::Ready
+        Some(entry) != self.scrubber() && self.group(entry).frontier().life.stage == Stage::Ready
+    }
+
+    /// Whether there is any group that gets messages.
+    pub(super) fn has_group(&self) -> bool {
+        (0..self.entries()).any(|entry| self.is_group(entry))
+    }
+
+    /// The entries of groups whose frontiers hold space.
+    pub fn holders(&self) -> impl Iterator<Item = usize> {
+        let holds = |&entry: &usize| self.group(entry).frontier().life.holds_space();
+        (0..self.entries()).filter(|&entry| Some(entry) != self.scrubber()).filter(holds)
     }
 }
 
@@ -362,13 +401,10 @@ pub struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn state(&self) -> &'a AtomicU64 {
-        self.ring.region.word(self.at + group::STATE)
-    }
-
-    /// What the entry is.
-    pub fn entry(&self) -> Entry {
-        Entry::unpack(self.state().load(Ordering::Acquire))
+    /// A copy of what the entry is, on a line of its own: not older than what anybody acts on.
+    #[inline]
+    fn life(&self) -> &'a AtomicU64 {
+        self.ring.region.word(self.at + group::LIFE)
     }
 
     fn redo(&self) -> &'a AtomicU64 {
@@ -380,8 +416,8 @@ impl<'a> Group<'a> {
         self.ring.region.word(self.at + group::HEAD)
     }
 
-    fn walk(&self) -> &'a AtomicU64 {
-        self.ring.region.word(self.at + group::WALK)
+    fn ticket(&self) -> &'a AtomicU64 {
+        self.ring.region.word(self.at + group::TICKET)
     }
 
     fn frontier_pair(&self) -> &'a AtomicPair {
@@ -390,7 +426,21 @@ impl<'a> Group<'a> {
 
     /// Where its consumers look first.
     pub fn hints(&self) -> [u64; 2] {
-        [self.head().load(Ordering::Acquire), self.walk().load(Ordering::Acquire)]
+        [self.head().load(Ordering::Acquire), self.next_place(self.places().lo)]
+    }
+
+    /// The next position to draw, where tickets are so far from positions.
+    pub(super) fn next_place(&self, places: u64) -> u64 {
+        self.ticket().load(Ordering::Acquire).wrapping_add(places)
+    }
+
+    /// How far tickets are from positions (low half), and in which tenancy (high half).
+    fn places(&self) -> Pair {
+        self.places_pair().load(Ordering::Acquire)
+    }
+
+    fn places_pair(&self) -> &'a AtomicPair {
+        self.ring.region.pair(self.at + group::PLACES)
     }
 
     /// Everything below it is done. F3: acquire, pairs with F2.

@@ -3,7 +3,7 @@
 //! The word holds a time: up to when credit has been taken. A delivery moves it on by one interval; it may not run ahead of the clock by more than the burst.
 //! So any stretch of T seconds starts at most `rate * T + burst` deliveries, whoever makes them.
 
-use super::{Group, Ring};
+use super::Ring;
 use crate::file::layout::name;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -67,15 +67,23 @@ impl Words<'_> {
 
     #[cold]
     fn take(&self, rate: f64, now: u64, messages: u64) -> Result<u64, u64> {
-        // A file may hold any rate: what is no positive number gives one delivery in a very long time.
-        let interval = if rate > 0.0 { (1e9 / rate).clamp(1.0, FOREVER) } else { FOREVER };
-        let burst = self.at(name::BURST).load(Ordering::Relaxed).max(1) as f64;
+        let interval = interval(rate);
+        let burst = match self.at(name::BURST).load(Ordering::Relaxed) {
+            0 => (rate / 100.0).floor().max(1.0),
+            burst => burst as f64,
+        };
         // Rounded up, so that there is room for a whole delivery; each delivery is rounded up as well, so that none is too early.
         let window = (interval * burst).min(FOREVER).ceil() as u64;
         loop {
-            let taken = self.at(name::PACER).load(Ordering::Relaxed);
-            // Further ahead than the burst only a clock of another boot, or a slower rate before, can have left it.
-            let from = taken.clamp(now, now.saturating_add(window));
+            let word = self.at(name::PACER);
+            let taken = word.load(Ordering::Relaxed);
+            let ahead = now.saturating_add(window);
+            if taken > ahead {
+                // Only a clock of another boot can have left it there, or a larger burst: as if the burst had just been used up.
+                let _ = word.compare_exchange(taken, ahead, Ordering::Relaxed, Ordering::Relaxed);
+                continue;
+            }
+            let from = taken.max(now);
             let free = now.saturating_add(window) - from;
             let granted = ((free as f64 / interval) as u64).min(messages);
             if granted == 0 {
@@ -84,7 +92,7 @@ impl Words<'_> {
             }
             let next = from.saturating_add((granted as f64 * interval).ceil() as u64);
             // The word orders nothing but itself.
-            let taken = self.at(name::PACER).compare_exchange(taken, next, Ordering::Relaxed, Ordering::Relaxed);
+            let taken = word.compare_exchange(taken, next, Ordering::Relaxed, Ordering::Relaxed);
             if taken.is_ok() {
                 return Ok(granted);
             }
@@ -92,32 +100,46 @@ impl Words<'_> {
     }
 }
 
-impl Group<'_> {
-    /// Where the words of the entry's name lie.
-    pub fn pacer(&self) -> Pacer {
-        self.ring.pacer(self.entry().name)
-    }
+/// Whether a group may have this rate.
+pub fn is_rate(per_second: f64) -> bool {
+    (0.0..=1e9).contains(&per_second)
+}
+
+/// Nanoseconds from one delivery to the next. A file may hold any rate: what is no positive number gives one delivery in a very long time.
+fn interval(rate: f64) -> f64 {
+    if rate > 0.0 { (1e9 / rate).clamp(1.0, FOREVER) } else { FOREVER }
 }
 
 impl Ring {
-    fn pacer(&self, index: u16) -> Pacer {
-        // An entry of a damaged file may name anything.
-        let index = usize::from(index).min(self.layout.geometry.groups as usize - 1);
-        Pacer(self.layout.names + index * name::LEN)
+    /// The pacer of a name.
+    pub fn pacer(&self, index: usize) -> Pacer {
+        Pacer(self.name(index).at)
     }
 
-    fn name_word(&self, index: u16, offset: usize) -> &AtomicU64 {
-        self.region.word(self.pacer(index).0 + offset)
+    /// Sets how many messages a second the name `index` may consume; 0: any number.
+    ///
+    /// What was delivered in advance stays so many messages, which take longer or less long from now on: so changing the rate to and fro brings no credit.
+    pub fn set_rate(&self, index: usize, rate: f64, now: u64) {
+        let (pacer, word) = (self.name(index).word(name::PACER), self.name(index).word(name::RATE));
+        let taken = pacer.load(Ordering::Relaxed);
+        let before = f64::from_bits(word.load(Ordering::Relaxed));
+        if before != 0.0 && rate != 0.0 && taken > now {
+            let debt = (taken - now) as f64 * (interval(rate) / interval(before));
+            let rescaled = now.saturating_add(debt.min(FOREVER).ceil() as u64);
+            // If somebody takes credit just now, that counts by the old rate.
+            let _ = pacer.compare_exchange(taken, rescaled, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        // -0.0 would not read as no rate.
+        word.store(rate.abs().to_bits(), Ordering::Relaxed);
     }
 
-    /// Sets how many messages a second the name `index` may consume (0: any number), and how much credit it may save up.
-    pub fn set_rate(&self, index: u16, rate: f64, burst: u64) {
-        self.name_word(index, name::BURST).store(burst, Ordering::Relaxed);
-        self.name_word(index, name::RATE).store(rate.to_bits(), Ordering::Relaxed);
+    /// Sets how much credit the name `index` may save up; 0: that of a hundredth of a second, at least 1.
+    pub fn set_burst(&self, index: usize, burst: u64) {
+        self.name(index).word(name::BURST).store(burst, Ordering::Relaxed);
     }
 
     /// How many messages a second the name `index` may consume; 0: any number.
-    pub fn rate(&self, index: u16) -> f64 {
-        f64::from_bits(self.name_word(index, name::RATE).load(Ordering::Relaxed))
+    pub fn rate(&self, index: usize) -> f64 {
+        f64::from_bits(self.name(index).word(name::RATE).load(Ordering::Relaxed))
     }
 }

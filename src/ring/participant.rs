@@ -21,7 +21,7 @@ pub fn attach(ring: &Ring, attachment: u64, binding: Binding) -> Option<Owner> {
         // What an earlier owner announced is true and settled; until it is cleared, nobody can make anything of it.
         slot.word(slot::INTENT).store(SILENT, Ordering::Release);
         slot.word(slot::CLAIM).store(SILENT, Ordering::Release);
-        slot.word(slot::BINDING).store(binding.pack(), Ordering::Release);
+        slot.bind(binding);
         fault::point(Step::SlotBound);
         Some(owner)
     })
@@ -32,13 +32,18 @@ pub fn detach(ring: &Ring, owner: Owner) {
     let slot = ring.slot(owner);
     slot.word(slot::INTENT).store(SILENT, Ordering::Release);
     slot.word(slot::CLAIM).store(SILENT, Ordering::Release);
-    slot.word(slot::BINDING).store(Binding::None.pack(), Ordering::Release);
+    slot.bind(Binding::None);
     fault::point(Step::Silenced);
     slot.attachment().store(0, Ordering::Release); // E8
     fault::point(Step::Detached);
 }
 
 impl Slot<'_> {
+    /// Says that it is for something else from now on.
+    pub fn bind(&self, binding: Binding) {
+        self.word(slot::BINDING).store(binding.pack(), Ordering::Release);
+    }
+
     /// Says who it is and since when (nanoseconds since 1970), for people and for the second question about the dead.
     #[cfg(not(ringfile_loom))]
     pub fn describe(&self, attachment: u64, who: Identity, since: u64) {

@@ -1,10 +1,10 @@
 //! Producers: announce, reserve, write, publish.
 
 use super::words::{Extent, Intent, Kind, Link, Owner, Publish, Reap, Size, Tail, Unit};
-use super::{Damaged, Ring, Span, reclaim};
+use super::{Damaged, Ring, Span, reclaim, retain, scrub};
 use crate::fault::{self, Step};
 use crate::file::layout::UNIT;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, fence};
 
 /// A producer as the protocol sees it.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub struct Reserved {
 pub struct Stage {
     position: u64,
     unit: Unit,
+    time: u64,
 }
 
 /// Why nothing was reserved.
@@ -100,6 +101,8 @@ impl Pusher {
                 Ordering::Relaxed,
             );
             if swapped.is_ok() {
+                // G5: between what was read of `reap` and what is written now, for those who replay. No instruction on x86.
+                fence(Ordering::Release);
                 fault::point(Step::TailSwapped);
                 return Ok(reserved);
             }
@@ -126,10 +129,14 @@ impl Pusher {
             if ring.has_room(tail, self.reap, cells, end) {
                 return Ok(true);
             }
+            let kept = ring.kept();
             let progress = reclaim::pass(ring).map_err(NoRoom::Damaged)?;
             if !progress {
                 // Others may have made room between the look at `reap` and the pass that found nothing left to do.
-                if ring.reaped() != self.reap {
+                if ring.reaped() != self.reap
+                    || retain::give_way(ring, kept, |reap| ring.has_room(tail, reap, cells, end))
+                    || scrub::step(ring, self.owner)
+                {
                     continue;
                 }
                 let unmoved = ring.tail() == tail;
@@ -156,12 +163,10 @@ impl Pusher {
 }
 
 impl Reserved {
-    /// Where to begin staging.
-    pub fn stage(&self) -> Stage {
-        Stage {
-            position: self.first,
-            unit: self.unit,
-        }
+    /// Where to begin staging. `time`: when the messages are written, in nanoseconds since 1970, where their age matters; else 0.
+    #[inline]
+    pub fn stage(&self, time: u64) -> Stage {
+        Stage { position: self.first, unit: self.unit, time }
     }
 }
 
@@ -174,6 +179,9 @@ impl Stage {
             || self.position.wrapping_sub(reserved.first) >= reserved.cells
         {
             return None;
+        }
+        if self.time != 0 {
+            ring.cell(self.position).origin().store(self.time, Ordering::Relaxed);
         }
         let span = ring.stage(self.position, extent, len);
         self.unit = next;

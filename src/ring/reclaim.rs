@@ -2,42 +2,29 @@
 //!
 //! Anybody may do it at any time; each step is bounded, owns nothing, and is one exact swap.
 
-use super::words::{Claim, Extent, Frontier, Kind, Owner, Reap, Size, State, Unit};
-use super::{Damaged, Group, Ring};
+use super::words::{Claim, Extent, Frontier, Kind, Owner, Reap, Size, Stage, State, Unit};
+use super::{Damaged, Group, Ring, groups, retain};
 use crate::fault::{self, Step};
 use crate::file::layout::UNIT;
-use crate::sync::{Ordering, Pair};
+use crate::sync::{Ordering, Pair, fence};
 
 /// How many positions one step looks at: a longer sweep would show in the latency of the push that makes it.
-const STEP: u64 = 1024;
+pub(super) const STEP: u64 = 1024;
 
-/// Moves a group's frontier over at most `STEP` positions. Returns where it is.
+/// Moves the frontier of a group entry over at most `STEP` positions. Returns where it is.
 pub fn advance(group: &Group<'_>) -> u64 {
-    let ring = group.ring;
     let pair = group.frontier_pair().load(Ordering::Acquire); // F3
     let frontier = Frontier::unpack(pair);
-    let from = frontier.position;
-    let mut to = from;
-    while to.wrapping_sub(from) < STEP {
-        let claim = Claim(group.claim(to).load(Ordering::Acquire)); // F1, pairs with D1 (E2)
-        if claim.is_at(group.tag(to, frontier.tenancy)) {
-            match claim.state() {
-                State::Done | State::Dead => to = to.wrapping_add(claim.cells()),
-                _ => break,
-            }
-        } else {
-            match ring.published(to).map(|p| p.kind()) {
-                Some(Kind::Skip | Kind::Void) => to = to.wrapping_add(1),
-                _ => break,
-            }
-        }
-    }
-    if to == from {
-        return from;
-    }
-    let next = Frontier {
-        position: to,
-        ..frontier
+    let (to, end) = match frontier.life.stage {
+        Stage::Free | Stage::Pinned => return frontier.position,
+        Stage::Ready => (group.done_from(&frontier, STEP), None),
+        Stage::Draining => group.let_go_from(&frontier, STEP),
+    };
+    let next = match end {
+        // Nobody holds anything in it, and nobody will.
+        Some(end) if to >= end => Frontier { life: frontier.life.freed(), position: to },
+        _ if to == frontier.position => return to,
+        _ => Frontier { position: to, ..frontier },
     };
     // F2: success proves that the frontier never moved, so no word at or above it was used again while it was read.
     match group.frontier_pair().compare_exchange(
@@ -47,10 +34,51 @@ pub fn advance(group: &Group<'_>) -> u64 {
         Ordering::Acquire,
     ) {
         Ok(_) => {
-            fault::point(Step::FrontierMoved);
+            fault::point(if next.life == frontier.life { Step::FrontierMoved } else { Step::EntryFreed });
             to
         }
         Err(now) => Frontier::unpack(now).position,
+    }
+}
+
+impl Group<'_> {
+    /// How far, from the frontier on, everything is done, or without a message and unclaimed; at most `step` positions or an interval more.
+    pub fn done_from(&self, frontier: &Frontier, step: u64) -> u64 {
+        let mut to = frontier.position;
+        while to.wrapping_sub(frontier.position) < step {
+            let claim = Claim(self.claim(to).load(Ordering::Acquire)); // F1, pairs with D1 (E2)
+            if claim.is_at(self.tag(to, frontier.tenancy())) {
+                match claim.state() {
+                    State::Done | State::Dead => to = to.wrapping_add(claim.cells()),
+                    _ => break,
+                }
+            } else {
+                match self.ring.published(to).map(|p| p.kind()) {
+                    Some(Kind::Skip | Kind::Void) => to = to.wrapping_add(1),
+                    _ => break,
+                }
+            }
+        }
+        to
+    }
+
+    /// How far nothing is held in an entry that drains, and how far anything can be: what is put back or unclaimed is nobody's any more.
+    fn let_go_from(&self, frontier: &Frontier, step: u64) -> (u64, Option<u64>) {
+        // Either a claim is seen here, or its owner sees that the entry drains (G3).
+        self.say(frontier.life);
+        fence(Ordering::SeqCst);
+        let end = self.ring.tail().position;
+        let mut to = frontier.position;
+        while to < end && to.wrapping_sub(frontier.position) < step {
+            let claim = Claim(self.claim(to).load(Ordering::Acquire)); // F1
+            let is_here = claim.is_at(self.tag(to, frontier.tenancy()));
+            match claim.state() {
+                State::Claim | State::Reclaim if is_here => break,
+                State::Done if is_here => to = to.wrapping_add(claim.cells()),
+                _ => to = to.wrapping_add(1),
+            }
+        }
+        (to, Some(end))
     }
 }
 
@@ -65,18 +93,22 @@ pub fn advance_to_end(group: &Group<'_>) -> u64 {
     }
 }
 
-/// One step of making room. False if there was nothing to free.
+/// One step of making room: what every group is done with, but for what is retained. False if there was nothing to free.
 pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
     let pair = ring.reap_pair().load(Ordering::Acquire); // R1
     let reap = Reap::unpack(pair);
-    let slowest = (0..ring.entries())
-        .filter(|&entry| ring.is_group(entry))
-        .map(|entry| advance(&ring.group(entry)))
-        .min();
-    let Some(slowest) = slowest else {
+    // Whoever read `reap` before an entry was pinned fails (G1), so none that counts is missed.
+    let Some(slowest) = hold_all(ring) else {
         return Ok(false);
     };
-    let mut position = slowest.min(reap.position.saturating_add(STEP));
+    let Some(kept) = retain::keep(ring, reap, slowest) else {
+        // Others went on meanwhile.
+        return Ok(true);
+    };
+    let mut position = kept.until.min(slowest).min(reap.position.saturating_add(STEP));
+    if let Some(scrubbed) = ring.scrubber().and_then(|entry| hold(ring, entry)) {
+        position = position.min(scrubbed);
+    }
     if position > reap.position {
         // Read after the frontiers (L2): what somebody still holds below them was marked before somebody else could finish it.
         position = position.min(pinned(ring).max(reap.position));
@@ -105,7 +137,7 @@ pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
         ..reap
     };
     if next == reap {
-        return Ok(false);
+        return Ok(kept.moved);
     }
     // R2: release, so that a producer that acquires it (R1) writes after every reader below has finished (E2). Success proves that no cell in between was reused.
     let _ = ring.reap_pair().compare_exchange(
@@ -116,6 +148,41 @@ pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
     );
     fault::point(Step::ReapMoved);
     Ok(true)
+}
+
+/// How far everything is given up: every group is done with it, it is not retained, and nobody holds it whose lease has expired. `None`: there is no group, or others
+/// went on meanwhile.
+pub(super) fn given_up(ring: &Ring, reap: Reap) -> Option<u64> {
+    let slowest = hold_all(ring)?;
+    let kept = retain::keep(ring, reap, slowest)?;
+    Some(kept.until.min(slowest).min(pinned(ring)))
+}
+
+/// Where the space begins that the groups hold, which is moved on. Without a group everything waits for one, also beside claims in one that is gone.
+fn hold_all(ring: &Ring) -> Option<u64> {
+    let groups = (0..ring.entries()).filter(|&entry| Some(entry) != ring.scrubber());
+    let slowest = groups.filter_map(|entry| hold(ring, entry)).min();
+    slowest.filter(|_| ring.has_group())
+}
+
+/// Where the space begins that a group entry holds, which is moved on; `None` if it holds none.
+fn hold(ring: &Ring, entry: usize) -> Option<u64> {
+    if !groups::tend(ring, entry).life.holds_space() {
+        return None;
+    }
+    advance(&ring.group(entry));
+    let frontier = ring.group(entry).frontier();
+    frontier.life.holds_space().then_some(frontier.position)
+}
+
+/// Where the slowest group is, without moving anything; `None` if there is none.
+pub(super) fn slowest(ring: &Ring) -> Option<u64> {
+    let done = |entry| {
+        let group = ring.group(entry);
+        let frontier = group.frontier();
+        group.done_from(&frontier, ring.cells())
+    };
+    ring.holders().map(done).min().filter(|_| ring.has_group())
 }
 
 /// The first position that somebody may still be reading whose lease has expired.
@@ -134,7 +201,7 @@ fn is_unmoved(ring: &Ring, pair: Pair) -> bool {
 }
 
 /// Where the data of `position` begins, or a lower bound if its cell does not say so yet.
-fn boundary(ring: &Ring, reap: Reap, position: u64) -> Unit {
+pub(super) fn boundary(ring: &Ring, reap: Reap, position: u64) -> Unit {
     let tail = ring.tail();
     if tail.position == position {
         return tail.unit;

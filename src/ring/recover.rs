@@ -261,7 +261,7 @@ impl Debtor<'_> {
             return None;
         }
         let group = self.ring.group(entry.into());
-        let tenancy = group.frontier().tenancy;
+        let tenancy = group.frontier().tenancy();
         let (mut put_back, mut held) = (0, false);
         // From the last: an interval that was being split has a later word that names the owner as well.
         for distance in (0..cells).rev() {
@@ -280,12 +280,12 @@ impl Debtor<'_> {
                 let tag = group.tag(at, tenancy);
                 // A word of this lap was written when the interval was being split: it says already what became of it.
                 if !interior.is_at(tag) {
-                    let word = self.ring.put_back(at, tag, 1);
+                    let word = group.put_back(at, tag, 1);
                     put_back += self.settle(&group, at, interior, word);
                 }
             }
             let tag = group.tag(at, tenancy);
-            let word = self.ring.put_back(at, tag, seen.deliveries());
+            let word = group.put_back(at, tag, seen.deliveries());
             put_back += self.settle(&group, at, seen, word);
         }
         Some((put_back, held))

@@ -108,27 +108,177 @@ impl Reap {
     }
 }
 
-/// Below `position` a group is done with everything. hi: `tenancy:64`, lo: `position:64`.
+/// How far an entry of a group has come. In this order, and then it is free again, one tenancy later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Nobody's.
+    Free,
+    /// Holds space for a name that it is to serve.
+    Pinned,
+    /// Serves its name.
+    Ready,
+    /// Serves nobody any more; holds space until what is claimed in it is let go of.
+    Draining,
+}
+
+/// What a group entry is: `tenancy:32 | stage:8 | name:7 | ticketed:1 | turn:16`. It only rises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// How often the entry was given out: it never returns, where a position may after a rewind.
+    pub tenancy: u32,
+    pub stage: Stage,
+    /// The name that it serves.
+    pub name: u8,
+    /// Whether its consumers draw places.
+    pub ticketed: bool,
+    /// The low bits of the turn of the name in which it serves it.
+    pub turn: u16,
+}
+
+impl Life {
+    pub const fn pack(self) -> u64 {
+        at(self.tenancy as u64, 32, 32)
+            | at(self.stage as u64, 24, 8)
+            | at(self.name as u64, 17, 7)
+            | at(self.ticketed as u64, 16, 1)
+            | self.turn as u64
+    }
+
+    pub const fn unpack(word: u64) -> Life {
+        Life {
+            tenancy: field(word, 32, 32) as u32,
+            stage: match field(word, 24, 8) {
+                1 => Stage::Pinned,
+                2 => Stage::Ready,
+                3 => Stage::Draining,
+                _ => Stage::Free,
+            },
+            name: field(word, 17, 7) as u8,
+            ticketed: field(word, 16, 1) != 0,
+            turn: field(word, 0, 16) as u16,
+        }
+    }
+
+    /// The next life of the entry.
+    pub const fn freed(self) -> Life {
+        Life { tenancy: self.tenancy.wrapping_add(1), stage: Stage::Free, ..self }
+    }
+
+    /// Whether its frontier holds space.
+    pub const fn holds_space(self) -> bool {
+        matches!(self.stage, Stage::Ready | Stage::Draining)
+    }
+}
+
+/// Below `position` a group entry is done with everything. hi: its life, lo: `position:64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frontier {
-    /// How often the entry was given out: it never returns, where a position may after a rewind.
-    pub tenancy: u64,
+    pub life: Life,
     pub position: u64,
 }
 
 impl Frontier {
     pub fn pack(self) -> Pair {
-        Pair {
-            hi: self.tenancy,
-            lo: self.position,
-        }
+        Pair { hi: self.life.pack(), lo: self.position }
     }
 
     pub fn unpack(pair: Pair) -> Frontier {
-        Frontier {
-            tenancy: pair.hi,
-            position: pair.lo,
+        Frontier { life: Life::unpack(pair.hi), position: pair.lo }
+    }
+
+    #[inline]
+    pub fn tenancy(&self) -> u64 {
+        self.life.tenancy.into()
+    }
+}
+
+/// Which names there are. hi: `version:64`, lo: a bit for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Directory {
+    version: u64,
+    names: u64,
+}
+
+impl Directory {
+    pub fn pack(self) -> Pair {
+        Pair { hi: self.version, lo: self.names }
+    }
+
+    pub fn unpack(pair: Pair) -> Directory {
+        Directory { version: pair.hi, names: pair.lo }
+    }
+
+    pub const fn has(self, name: usize) -> bool {
+        name < 64 && self.names & (1 << name) != 0
+    }
+
+    /// With one name more, or one less.
+    pub const fn toggled(self, name: usize) -> Directory {
+        Directory { version: self.version.wrapping_add(1), names: self.names ^ (1 << name) }
+    }
+}
+
+/// Which entry serves a name: `turn:56 | entry + 1:8`. A turn ends when another entry takes over, or when the name is given to another group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serving {
+    pub turn: u64,
+    pub entry: Option<u8>,
+}
+
+impl Serving {
+    pub const fn pack(self) -> u64 {
+        let entry = match self.entry {
+            None => 0,
+            Some(entry) => entry as u64 + 1,
+        };
+        at(self.turn, 8, 56) | at(entry, 0, 8)
+    }
+
+    pub const fn unpack(word: u64) -> Serving {
+        Serving {
+            turn: field(word, 8, 56),
+            entry: match field(word, 0, 8) {
+                0 => None,
+                entry => Some(entry as u8 - 1),
+            },
         }
+    }
+
+    /// The turn after this one, of this entry or of none yet.
+    pub const fn next(self, entry: Option<u8>) -> Serving {
+        Serving { turn: self.turn.wrapping_add(1), entry }
+    }
+
+    /// Whether an entry with this life serves in this turn.
+    pub const fn is_turn_of(self, life: Life) -> bool {
+        self.turn as u16 == life.turn
+    }
+}
+
+/// What is retained though every group is done with it. hi: everything below is counted; lo: `cells:32 | messages:32` before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub end: u64,
+    pub cells: u32,
+    pub messages: u32,
+}
+
+impl Kept {
+    pub fn pack(self) -> Pair {
+        Pair { hi: self.end, lo: at(self.cells as u64, 32, 32) | self.messages as u64 }
+    }
+
+    pub fn unpack(pair: Pair) -> Kept {
+        Kept {
+            end: pair.hi,
+            cells: field(pair.lo, 32, 32) as u32,
+            messages: field(pair.lo, 0, 32) as u32,
+        }
+    }
+
+    /// The first position that is retained.
+    pub fn first(&self) -> u64 {
+        self.end.wrapping_sub(self.cells.into())
     }
 }
 
@@ -444,48 +594,6 @@ impl ClaimIntent {
         match announced(position, word) {
             Some((cells, entry)) if cells > 0 => Some(ClaimIntent { cells, entry }),
             _ => None,
-        }
-    }
-}
-
-/// How far a group entry's life has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryState {
-    Free,
-    Ready,
-    /// Being made, draining, or damaged: states of later versions of this crate.
-    Other,
-}
-
-/// The control word of a group entry: `state:8 | ticketed:8 | name:16 | tenancy:32`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub state: EntryState,
-    pub ticketed: bool,
-    pub name: u16,
-    pub tenancy: u32,
-}
-
-impl Entry {
-    pub const fn pack(self) -> u64 {
-        let state = match self.state {
-            EntryState::Free => 0,
-            EntryState::Ready => 1,
-            EntryState::Other => 255,
-        };
-        at(state, 56, 8) | at(self.ticketed as u64, 48, 8) | at(self.name as u64, 32, 16) | self.tenancy as u64
-    }
-
-    pub const fn unpack(word: u64) -> Entry {
-        Entry {
-            state: match field(word, 56, 8) {
-                0 => EntryState::Free,
-                1 => EntryState::Ready,
-                _ => EntryState::Other,
-            },
-            ticketed: field(word, 48, 8) != 0,
-            name: field(word, 32, 16) as u16,
-            tenancy: field(word, 0, 32) as u32,
         }
     }
 }

@@ -29,6 +29,9 @@ mod imp {
     unsafe impl Send for AtomicPair {}
 
     impl AtomicPair {
+        /// Whether a load leaves memory alone that must not be written.
+        pub const LOADS_ONLY_READ: bool = true;
+
         /// Whether this processor has the instruction.
         pub fn is_supported() -> bool {
             std::arch::is_x86_feature_detected!("cmpxchg16b")
@@ -120,6 +123,9 @@ mod imp {
     }
 
     impl AtomicPair {
+        /// Whether a load leaves memory alone that must not be written.
+        pub const LOADS_ONLY_READ: bool = false;
+
         /// Whether this processor has the instruction: a lock instead of it is of no use between processes.
         pub fn is_supported() -> bool {
             AtomicU128::is_lock_free()
@@ -174,6 +180,9 @@ mod imp {
     }
 
     impl AtomicPair {
+        /// Whether a load leaves memory alone that must not be written.
+        pub const LOADS_ONLY_READ: bool = true;
+
         fn number(&self, pair: Pair) -> u64 {
             let mut seen = self.seen.lock().unwrap();
             let at = seen.iter().position(|&p| p == pair).unwrap_or_else(|| {

@@ -10,9 +10,18 @@ use std::path::Path;
 
 /// Opens an existing file to read and write it, without waiting for the other end of a FIFO.
 pub fn open(path: &Path) -> io::Result<File> {
+    open_for(path, true)
+}
+
+/// The same, for reading only.
+pub fn open_read_only(path: &Path) -> io::Result<File> {
+    open_for(path, false)
+}
+
+fn open_for(path: &Path, writing: bool) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
-        .write(true)
+        .write(writing)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
         .open(path)
 }
@@ -111,4 +120,10 @@ pub fn is_locked(file: &File, attachment: u64) -> io::Result<bool> {
 
 fn check(result: libc::c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes mapped pages ready for writing without changing them, if the kernel can.
+pub fn populate(start: std::ptr::NonNull<u8>, len: usize) {
+    // SAFETY: the advice changes no contents, whatever the range.
+    unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_POPULATE_WRITE) };
 }

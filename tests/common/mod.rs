@@ -353,6 +353,20 @@ pub fn pattern(seed: u64, len: usize) -> Vec<u8> {
     message
 }
 
+/// A message that knows its number and shows damage.
+pub fn message(number: u64, len: usize) -> Vec<u8> {
+    let mut message = number.to_le_bytes().to_vec();
+    message.extend(pattern(number, len.saturating_sub(8)));
+    message
+}
+
+/// The number of such a message, which must be whole.
+pub fn number(bytes: &[u8]) -> u64 {
+    let number = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+    assert!(bytes == message(number, bytes.len()), "torn: what claims to be message {number}");
+    number
+}
+
 /// One of each.
 pub fn handles(queue: &Queue) -> (Producer, Consumer) {
     (queue.producer().unwrap(), queue.consumer().unwrap())

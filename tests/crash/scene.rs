@@ -32,6 +32,8 @@ pub enum Play {
     Recover,
     /// Waits for what never comes.
     Await,
+    /// Makes a group, consumes in it, rewinds it and removes it.
+    Regroup,
 }
 
 use Play::*;
@@ -43,7 +45,7 @@ impl Play {
 
     /// Whether the child is a consumer, too.
     pub fn takes(self) -> bool {
-        !self.is_push() && self != Close
+        !self.is_push() && !matches!(self, Close | Regroup)
     }
 }
 
@@ -111,6 +113,21 @@ pub fn plays(step: Step) -> Vec<(Play, Peer)> {
         Step::RedoRaised => [with(Peer::Feeds, &[Release, Split]), with(Peer::Looks, &[Recover])].concat(),
         Step::LetterCopied | Step::SetAside | Step::LetterKept => with(Peer::Feeds, &[Release]),
         Step::FrontierMoved | Step::ReapMoved => with(Peer::Drains, &[Push, PushLong, PushBatch]),
+        Step::KeptMoved | Step::GaveWay | Step::ScrubBegun | Step::Scrubbed => {
+            with(Peer::Drains, &[Push, PushLong, PushBatch])
+        }
+        Step::RecordTaken
+        | Step::NameWritten
+        | Step::NamePublished
+        | Step::EntryPinned
+        | Step::NameRedirected
+        | Step::ReapRenewed
+        | Step::EntryReady
+        | Step::NameRemoved
+        | Step::DrainBegun
+        | Step::EntryFreed => with(Peer::Drains, &[Regroup]),
+        // Between two instructions of two participants: only the models get there.
+        Step::ClaimUndone => Vec::new(),
         Step::Parked | Step::LainDown | Step::GotUp => {
             [with(Peer::FeedsSlowly, &[Pop, Claim]), with(Peer::DrainsSlowly, &[Push, PushBatch])].concat()
         }
@@ -193,6 +210,13 @@ impl Scene {
             options.lease(Duration::from_secs(3600));
         }
         options.max_deliveries(u32::from(self.sets_aside()));
+        if matches!(self.step, Step::KeptMoved | Step::GaveWay) {
+            // More than may stay.
+            options.retain(self.cells);
+        }
+        // One more, for those who do it.
+        let scrubs = matches!(self.step, Step::ScrubBegun | Step::Scrubbed);
+        options.scrub(scrubs).groups(if scrubs { 5 } else { 4 });
         options
     }
 
@@ -255,6 +279,10 @@ impl Scene {
                 // Else the peer might have no time to fall asleep, the less the busier the machine is.
                 thread::sleep(Duration::from_micros(300) * (1 + turns as u32 / 20));
             }
+            if self.peer == Peer::Dozes {
+                // Or it would take the watch again that it has just given up, and the peer would never doze.
+                thread::sleep(Duration::from_millis(20));
+            }
             turns += 1;
             let there = turns > self.late && !fault::is_armed();
             after += u64::from(there);
@@ -310,6 +338,7 @@ impl Actor {
                 self.queue.close();
                 self.queue.reopen();
             }
+            Regroup => self.regroup(),
             Await => {
                 let consumer = self.consumer.as_mut().expect("it has one");
                 // The watcher does not doze before it has napped 20 times.
@@ -376,6 +405,17 @@ impl Actor {
         }
     }
 
+    /// What happens in another group is none of the messages' business.
+    fn regroup(&mut self) {
+        let group = self.queue.group(OTHER_GROUP).expect("there is room for a group");
+        let mut consumer = group.consumer().expect("there is a slot");
+        let held = consumer.try_claim().ok();
+        group.rewind().expect("there is an entry");
+        drop(held);
+        let _ = consumer.try_pop();
+        assert!(self.queue.remove_group(OTHER_GROUP));
+    }
+
     fn come_and_go(&mut self) {
         let queue = self.options.attach(&self.path).expect("the queue opens");
         let mut producer = queue.producer().expect("there is a slot");
@@ -395,6 +435,9 @@ impl Actor {
         self.journal.note(Deed::Finished, &id);
     }
 }
+
+/// The group that comes and goes.
+pub const OTHER_GROUP: &str = "other";
 
 /// Who pushes.
 pub const PARENT: u64 = 1;
