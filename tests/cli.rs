@@ -7,10 +7,11 @@ mod support;
 use ringfile::file::layout::{Geometry, Layout, cell, cursor};
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::process::{ChildStdout, Stdio};
+use std::ptr::{null, null_mut};
 use std::time::{Duration, Instant};
 use support::{Bench, Running, joined, lines, sorted, text, wait_until};
 
@@ -310,13 +311,18 @@ fn push_makes_a_ring_of_its_capacity() {
     assert_eq!(bench.ok("pop", "ring", &[], b""), b"a\nb\nc\n");
 }
 
+/// The commands that take a ring as it is, and need nothing more.
+const EXISTING: [&str; 9] = ["pop", "replay", "rewind", "rate", "stat", "verify", "recover", "reap", "close"];
+
 #[test]
 fn only_push_and_create_make_a_file() {
     let bench = Bench::new("absent");
-    for command in ["pop", "stat", "verify", "close"] {
+    for command in EXISTING {
         let done = bench.run(command, "ring", &[], b"").expect(1);
         assert!(done.err.contains("no such file"), "{}", done.err);
     }
+    bench.run("rate", "ring", &["5"], b"").expect(1);
+    bench.run("remove", "ring", &["--group", "default"], b"").expect(1);
     for command in ["create", "push"] {
         let done = bench.run(command, "no/such/ring", &[], b"").expect(1);
         assert!(done.err.contains("directory does not exist"), "{}", done.err);
@@ -333,12 +339,19 @@ fn wrong_usage_is_told_apart() {
         ("pop", &["--raw", "--null"]),
         ("push", &["--raw", "--null"]),
         ("create", &["--capacity", "many"]),
-        ("replay", &[]),
+        ("create", &["--retain-for", "5"]),
+        ("create", &["--rate", "1e10"]),
+        ("pop", &["--rate", "fast"]),
+        ("rate", &["inf"]),
+        ("replay", &["--raw", "--positions"]),
+        ("remove", &[]),
+        ("stat", &["--watch", "0"]),
+        ("repeat", &[]),
     ] {
         bench.run(command, "ring", arguments, b"").expect(2);
     }
     assert_eq!(bench.names(), [""; 0]);
-    for command in ["create", "push", "pop", "stat", "verify", "close", "demo"] {
+    for command in EXISTING.into_iter().chain(["create", "push", "remove", "demo"]) {
         let help = bench.ok(command, "", &["--help"], b"");
         let help = String::from_utf8(help).expect("text");
         assert!(help.contains("Usage: ringfile"), "{command}: {help}");
@@ -351,7 +364,7 @@ fn foreign_files_stay_as_they_are() {
     let long: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
     for (name, content) in [("text", &b"dear diary\n"[..]), ("empty", b""), ("long", &long)] {
         let path = bench.file(name, content);
-        for command in ["push", "pop", "stat", "verify", "close"] {
+        for command in EXISTING.into_iter().chain(["push"]) {
             bench.run(command, name, &[], b"mine\n").expect(4);
             assert!(fs::read(&path).expect("still there") == content, "{command} {name}");
         }
@@ -399,6 +412,11 @@ fn verify_finds_damage_and_says_where() {
     // It is not printed as if it were good.
     let done = bench.run("pop", "message", &[], b"").expect(4);
     assert_eq!(done.out, &long[..301]);
+    // Who only looks gets what lies behind it, too.
+    flip(&copy("message"), layout.cells + 128 + cell::SIZE + 7, 0x40);
+    let done = bench.run("replay", "message", &[], b"").expect(4);
+    assert!(done.err.contains("damaged at position 1:"), "{}", done.err);
+    assert!(done.out == [&long[..301], &long[602..]].concat());
 
     flip(&copy("cursor"), cursor::TAIL + 5, 0xff);
     bench.run("verify", "cursor", &[], b"").expect(4);
@@ -449,9 +467,402 @@ fn stat_shows_depth_and_peers() {
     for what in ["consumer", "producer", "default", "1 MiB"] {
         assert!(text.contains(what), "{what}: {text}");
     }
-    // The dead are not shown for long.
-    drop((push, pop));
-    wait_until("both are gone", || peers().is_empty());
+    assert!(text.contains("consumer of default"), "{text}");
+    // The dead are shown until somebody settles what they owe: who only looks does not. The one that waits would, so it goes first.
+    drop((pop, push));
+    assert_eq!(peers(), expected);
+    wait_until("both are gone", || {
+        bench.ok("recover", "ring", &[], b"");
+        peers().is_empty()
+    });
+}
+
+#[test]
+fn stat_tells_groups_apart() {
+    let bench = Bench::new("stat-groups");
+    let asked = ["--capacity", "8K", "--claim", "ticketed", "--retain", "20", "--retain-for", "3600"];
+    bench.ok("create", "ring", &asked, b"");
+    let text = || String::from_utf8(bench.ok("stat", "ring", &[], b"")).expect("text");
+    assert!(!text().contains("rate"), "nobody has one: {}", text());
+    bench.ok("push", "ring", &[], b"a\nb\nc\n");
+    bench.ok("pop", "ring", &["--group", "billing", "--rate", "5000"], b"");
+
+    // Somebody works on the first.
+    let queue = ringfile::Queue::open(bench.path("ring")).expect("it is there");
+    let mut worker = queue.consumer().expect("a slot is free");
+    let held = worker.claim().expect("there is one");
+    let stat = bench.stat("ring");
+    assert_eq!((&stat["retain"], &stat["retain_for_ms"]), (&20.into(), &3_600_000.into()));
+    let of = |group: usize| {
+        let group = &stat["groups"][group];
+        let [name, claim] = ["name", "claim"].map(|key| group[key].as_str().expect("text"));
+        let figures = ["len", "claimed", "frontier"].map(|key| group[key].as_u64().expect("a number"));
+        (name, claim, figures, group["rate"].as_f64(), &group["draining"])
+    };
+    assert_eq!(of(0), ("default", "ticketed", [3, 1, 0], Some(0.0), &Value::Bool(false)));
+    assert_eq!(of(1), ("billing", "ordered", [0, 0, 3], Some(5000.0), &Value::Bool(false)));
+    assert_eq!(stat["participants"][0]["group"], "default");
+    for what in ["5000/s", "ticketed", "the last 20 messages for 3600s"] {
+        assert!(text().contains(what), "{what}: {}", text());
+    }
+
+    // A claim from before the rewind is shown until it is let go of.
+    bench.ok("rewind", "ring", &[], b"");
+    let stat = bench.stat("ring");
+    let groups = stat["groups"].as_array().expect("a list");
+    let draining: Vec<_> = groups.iter().filter(|group| group["draining"] == true).collect();
+    assert_eq!(draining.len(), 1, "{stat}");
+    assert_eq!((&draining[0]["name"], &draining[0]["claimed"]), (&"default".into(), &1.into()));
+    assert!(text().contains("default (draining)"), "{}", text());
+    held.ack().expect("there is no lease");
+}
+
+#[test]
+fn stat_names_who_holds_the_ring_full() {
+    let bench = Bench::new("blocking");
+    bench.ok("create", "ring", &["--capacity", "8K"], b"");
+    let push = bench.start("push", "ring", &[], &b"line\n".repeat(65));
+    let blocking = || bench.stat("ring")["groups"][0]["blocking_since_unix_ms"].as_u64();
+    wait_until("the ring is full", || blocking().is_some());
+    let text = String::from_utf8(bench.ok("stat", "ring", &[], b"")).expect("text");
+    assert!(text.contains("default has held the ring full for "), "{text}");
+    assert!(text.contains(" with 64 messages\n"), "{text}");
+    bench.ok("pop", "ring", &[], b"");
+    push.finish().expect(0);
+    assert_eq!(blocking(), None);
+}
+
+#[test]
+fn stat_tells_what_gave_way() {
+    let bench = Bench::new("gave-way");
+    bench.ok("create", "ring", &["--capacity", "8K", "--retain", "1000"], b"");
+    for _ in 0..2 {
+        bench.ok("push", "ring", &[], &b"line\n".repeat(64));
+        bench.ok("pop", "ring", &[], b"");
+    }
+    let stat = bench.stat("ring");
+    assert_eq!((&stat["retained"], &stat["gave_way"]), (&64.into(), &64.into()));
+    let text = String::from_utf8(bench.ok("stat", "ring", &[], b"")).expect("text");
+    assert!(text.contains("the last 1,000 messages; 64 retained, 64 gave way\n"), "{text}");
+}
+
+#[test]
+fn who_looks_on_changes_nothing() {
+    let bench = Bench::new("read-only");
+    bench.ok("push", "ring", &["--capacity", "8K"], b"a\nb\n");
+    bench.ok("rate", "ring", &["7"], b"");
+    // One is killed: every command that takes part would settle that.
+    let pop = bench.start("pop", "ring", &["-n", "3", "--group", "audit"], b"");
+    wait_until("it waits for a third", || bench.stat("ring")["groups"][1]["len"] == 0);
+    drop(pop);
+
+    let path = bench.path("ring");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("it is ours");
+    let before = fs::read(&path).expect("it can be read");
+    assert_eq!(bench.stat("ring")["participants"][0]["group"], "audit");
+    bench.ok("stat", "ring", &[], b"");
+    bench.ok("verify", "ring", &[], b"");
+    assert_eq!(bench.ok("replay", "ring", &[], b""), b"a\nb\n");
+    assert_eq!(bench.ok("rate", "ring", &[], b""), b"7\n");
+    assert!(fs::read(&path).expect("it can be read") == before, "the same bytes");
+}
+
+// ---- stat again and again -------------------------------------------------------------------------
+
+#[test]
+fn a_watch_tells_how_fast_it_goes() {
+    let bench = Bench::new("watch");
+    bench.ok("create", "ring", &["--capacity", "8K"], b"");
+    let mut watch = bench.start_into("stat", "ring", &["--watch", "0.05", "--json"], Stdio::piped());
+    let mut lines = BufReader::new(watch.child.stdout.take().expect("a pipe")).lines();
+    let mut next = || -> Value {
+        let line = lines.next().expect("it goes on").expect("text");
+        serde_json::from_str(&line).expect("each line is JSON")
+    };
+    let first = next();
+    assert_eq!((&first["tail"], &first["pushed_per_second"]), (&0.into(), &Value::Null));
+    assert_eq!(first["groups"][0]["finished_per_second"], Value::Null);
+    assert_eq!(next()["pushed_per_second"], 0.0);
+    let push = bench.start("push", "ring", &[], &b"line\n".repeat(1000));
+    let pop = bench.start("pop", "ring", &["-n", "1000"], b"");
+    // However long it takes, some interval must tell of it.
+    let (mut pushed, mut finished) = (false, false);
+    loop {
+        let stat = next();
+        pushed |= stat["pushed_per_second"].as_f64() > Some(0.0);
+        finished |= stat["groups"][0]["finished_per_second"].as_f64() > Some(0.0);
+        if stat["groups"][0]["frontier"] == 1000 {
+            break;
+        }
+    }
+    assert!(pushed && finished);
+    push.finish().expect(0);
+    pop.finish().expect(0);
+    // Its reader leaves.
+    drop(lines);
+    watch.finish().expect(0);
+}
+
+#[test]
+fn a_watch_prints_one_block_after_the_other() {
+    let bench = Bench::new("watch-text");
+    bench.ok("push", "ring", &["--capacity", "8K"], b"a\n");
+    let path = bench.file("blocks.out", b"");
+    let out = OpenOptions::new().write(true).open(&path).expect("it is there");
+    let watch = bench.start_into("stat", "ring", &["--watch", "0.01"], out.into());
+    let blocks = || fs::read_to_string(&path).expect("text");
+    wait_until("it has come three times", || blocks().matches("no producers or consumers\n").count() > 2);
+    drop(watch);
+    let blocks = blocks();
+    assert!(blocks.starts_with("ring "), "{blocks}");
+    assert!(blocks.matches("no producers or consumers\n\nring ").count() >= 2, "{blocks}");
+    assert!(blocks.contains("pushed     0.0 a second\n"), "{blocks}");
+    assert!(!blocks.contains('\x1b'), "this is no terminal: {blocks:?}");
+}
+
+#[test]
+fn a_watch_clears_a_terminal() {
+    let (mut ours, mut theirs) = (-1, -1);
+    // SAFETY: two places for descriptors, and neither name nor settings.
+    let made = unsafe { libc::openpty(&raw mut ours, &raw mut theirs, null_mut(), null(), null()) };
+    if made != 0 {
+        return;
+    }
+    // SAFETY: just made, and nobody else's.
+    let mut ours = unsafe { File::from_raw_fd(ours) };
+    // SAFETY: as above.
+    let theirs = unsafe { OwnedFd::from_raw_fd(theirs) };
+    let bench = Bench::new("watch-terminal");
+    bench.ok("create", "ring", &["--capacity", "8K"], b"");
+    let watch = bench.start_into("stat", "ring", &["--watch", "0.01"], theirs.into());
+    let mut shown = Vec::new();
+    let clears = |shown: &[u8]| String::from_utf8_lossy(shown).matches("\x1b[H\x1b[2Jring ").count();
+    while clears(&shown) < 2 {
+        let mut some = [0; 4096];
+        let count = ours.read(&mut some).expect("it goes on");
+        shown.extend_from_slice(&some[..count]);
+        assert!(shown.len() < 100_000, "it was never cleared");
+    }
+    drop(watch);
+}
+
+// ---- groups ---------------------------------------------------------------------------------------
+
+#[test]
+fn every_group_gets_every_message() {
+    let bench = Bench::new("groups");
+    bench.ok("create", "ring", &["--groups", "2"], b"");
+    bench.run("pop", "ring", &["--group", "audit"], b"").expect(3);
+    bench.ok("push", "ring", &[], b"a\nb\nc\n");
+    assert_eq!(bench.ok("pop", "ring", &[], b""), b"a\nb\nc\n");
+    assert_eq!(bench.ok("pop", "ring", &["--group", "audit", "-n", "2"], b""), b"a\nb\n");
+    assert_eq!(bench.ok("pop", "ring", &["--group", "audit"], b""), b"c\n");
+    bench.run("pop", "ring", &["--group", "audit"], b"").expect(3);
+
+    let done = bench.run("pop", "ring", &["--group", "more"], b"").expect(1);
+    assert!(done.err.contains("room for no more"), "{}", done.err);
+    bench.run("pop", "ring", &["--group", ""], b"").expect(2);
+    bench.run("pop", "ring", &["--group", &"x".repeat(121)], b"").expect(2);
+}
+
+#[test]
+fn a_group_that_is_removed_holds_nothing() {
+    let bench = Bench::new("remove");
+    bench.ok("push", "ring", &["--capacity", "8K"], b"a\nb\n");
+    let follow = bench.start("pop", "ring", &["--follow", "--group", "gone"], b"");
+    wait_until("it waits for more", || bench.stat("ring")["groups"][1]["len"] == 0);
+    bench.ok("remove", "ring", &["--group", "gone"], b"");
+    let done = follow.finish().expect(1);
+    assert_eq!(done.out, b"a\nb\n");
+    assert!(done.err.contains("the group gone was removed"), "{}", done.err);
+    for (command, arguments) in [("remove", &[][..]), ("rewind", &[]), ("rate", &[]), ("rate", &["5"])] {
+        let done = bench.run(command, "ring", &[arguments, &["--group", "gone"]].concat(), b"").expect(3);
+        assert!(done.err.contains("no group gone"), "{}", done.err);
+    }
+    let groups = bench.stat("ring")["groups"].as_array().map(Vec::len);
+    assert_eq!(groups, Some(1), "none was made again");
+
+    // One that finishes nothing holds what the others have finished.
+    bench.ok("pop", "ring", &["--group", "idle", "-n", "0"], b"");
+    bench.ok("push", "ring", &[], b"c\n");
+    assert_eq!(bench.ok("pop", "ring", &["-n", "2"], b""), b"a\nb\n");
+    bench.ok("reap", "ring", &[], b"");
+    assert_eq!(bench.stat("ring")["reaped"], 0);
+    bench.ok("remove", "ring", &["--group", "idle"], b"");
+    bench.ok("reap", "ring", &[], b"");
+    assert_eq!(bench.stat("ring")["reaped"], 2);
+    assert_eq!(bench.ok("pop", "ring", &[], b""), b"c\n");
+
+    // What somebody still holds of it is shown, but is no group any more.
+    bench.ok("push", "ring", &[], b"d\n");
+    let queue = ringfile::Queue::open(bench.path("ring")).expect("it is there");
+    let mut consumer = queue.consumer().expect("a slot is free");
+    let held = consumer.claim().expect("there is one");
+    bench.ok("remove", "ring", &["--group", "default"], b"");
+    let stat = bench.stat("ring");
+    assert_eq!((&stat["groups"][0]["draining"], &stat["len"]), (&Value::Bool(true), &0.into()), "{stat}");
+    for command in ["rate", "rewind"] {
+        bench.run(command, "ring", &[], b"").expect(3);
+    }
+    held.ack().expect("there is no lease");
+    bench.ok("reap", "ring", &[], b"");
+    let text = String::from_utf8(bench.ok("stat", "ring", &[], b"")).expect("text");
+    assert!(text.contains("no groups"), "{text}");
+}
+
+#[test]
+fn a_rate_is_the_groups_own_and_stays() {
+    let bench = Bench::new("rate");
+    bench.ok("push", "ring", &[], b"a\nb\nc\nd\n");
+    assert_eq!(bench.ok("rate", "ring", &[], b""), b"0\n");
+    let slow = ["--group", "slow", "--rate", "5"];
+    let begin = Instant::now();
+    // All of them, though each of the last three takes longer than pop waits where there is no rate.
+    assert_eq!(bench.ok("pop", "ring", &slow, b""), b"a\nb\nc\nd\n");
+    assert!(begin.elapsed() >= Duration::from_millis(600));
+    assert_eq!(bench.ok("rate", "ring", &slow[..2], b""), b"5\n");
+    assert_eq!(bench.ok("rate", "ring", &[], b""), b"0\n");
+
+    // Set while somebody waits for his turn, it counts at once.
+    bench.ok("rate", "ring", &["0.0001"], b"");
+    assert_eq!(bench.ok("rate", "ring", &[], b""), b"0.0001\n");
+    let pop = bench.start("pop", "ring", &["-n", "4"], b"");
+    wait_until("one was let through", || bench.stat("ring")["groups"][0]["len"] == 3);
+    bench.ok("rate", "ring", &["0"], b"");
+    assert_eq!(pop.finish().expect(0).out, b"a\nb\nc\nd\n");
+}
+
+#[test]
+fn a_burst_is_what_may_be_saved_up() {
+    let bench = Bench::new("burst");
+    bench.ok("create", "ring", &["--rate", "0.0001", "--burst", "3"], b"");
+    bench.ok("push", "ring", &[], b"a\nb\nc\nd\n");
+    assert_eq!(bench.ok("pop", "ring", &["-n", "3", "--timeout", "100"], b""), b"a\nb\nc\n");
+    bench.run("pop", "ring", &["-n", "1", "--timeout", "0.1"], b"").expect(3);
+}
+
+// ---- what is kept ---------------------------------------------------------------------------------
+
+#[test]
+fn what_is_retained_can_be_read_and_comes_again() {
+    let bench = Bench::new("retain");
+    bench.ok("create", "ring", &["--retain", "3"], b"");
+    bench.run("replay", "ring", &[], b"").expect(3);
+    bench.ok("push", "ring", &[], b"a\nb\nc\nd\ne\n");
+    assert_eq!(bench.ok("pop", "ring", &["-n", "4"], b""), b"a\nb\nc\nd\n");
+    // Three that were finished and one that was not, as often as one likes.
+    for _ in 0..2 {
+        assert_eq!(bench.ok("replay", "ring", &[], b""), b"b\nc\nd\ne\n");
+    }
+    assert_eq!(bench.ok("replay", "ring", &["--positions"], b""), b"1\tb\n2\tc\n3\td\n4\te\n");
+    assert_eq!(bench.ok("replay", "ring", &["--from", "3", "--null"], b""), b"d\0e\0");
+    assert_eq!(bench.ok("replay", "ring", &["--from", "0", "--raw"], b""), b"bcde");
+    for beyond in ["5", "18446744073709551615"] {
+        let done = bench.run("replay", "ring", &["--from", beyond], b"").expect(3);
+        assert!(done.err.contains("nothing is kept"), "{}", done.err);
+    }
+    assert_eq!(bench.stat("ring")["len"], 1);
+
+    assert_eq!(bench.ok("rewind", "ring", &[], b""), b"3 messages come again\n");
+    assert_eq!(bench.stat("ring")["len"], 4);
+    assert_eq!(bench.ok("pop", "ring", &[], b""), b"b\nc\nd\ne\n");
+    // A group that is made now begins with what is retained.
+    let late = ["--group", "late"];
+    assert_eq!(bench.ok("pop", "ring", &[&late[..], &["-n", "1"]].concat(), b""), b"c\n");
+    assert_eq!(bench.ok("rewind", "ring", &late, b""), b"1 message comes again\n");
+    assert_eq!(bench.ok("pop", "ring", &late, b""), b"c\nd\ne\n");
+    bench.run("pop", "ring", &[], b"").expect(3);
+}
+
+#[test]
+fn what_is_too_old_is_reaped() {
+    let bench = Bench::new("retain-for");
+    for (name, age) in [("old", "0.001"), ("young", "100000")] {
+        bench.ok("create", name, &["--retain", "10", "--retain-for", age], b"");
+        bench.ok("push", name, &[], b"a\nb\n");
+        bench.ok("pop", name, &[], b"");
+    }
+    std::thread::sleep(Duration::from_millis(10));
+    bench.ok("reap", "young", &[], b"");
+    assert_eq!(bench.ok("replay", "young", &[], b""), b"a\nb\n");
+    bench.ok("reap", "old", &[], b"");
+    bench.run("replay", "old", &[], b"").expect(3);
+}
+
+#[test]
+fn reap_tells_what_it_freed_and_settled() {
+    let bench = Bench::new("reap");
+    let killed = || {
+        let pop = bench.start("pop", "ring", &["-n", "1"], b"");
+        wait_until("it waits", || bench.stat("ring")["participants"].as_array().map(Vec::len) == Some(1));
+        drop(pop);
+    };
+    let message = [&[b'x'; 1000][..], b"\n"].concat();
+    bench.ok("push", "ring", &["--capacity", "8K"], &message.repeat(5));
+    bench.ok("pop", "ring", &[], b"");
+    killed();
+    let reaped: Value = serde_json::from_slice(&bench.ok("reap", "ring", &["--json"], b"")).expect("JSON");
+    let stat = bench.stat("ring");
+    assert_eq!((&stat["reaped"], &stat["participants"]), (&5.into(), &Value::Array(vec![])));
+    assert_eq!(reaped["participants"], 1);
+    assert_eq!((&reaped["positions"], &reaped["bytes"]), (&5.into(), &(5 << 10).into()));
+    assert_eq!(bench.ok("reap", "ring", &[], b""), b"nothing to free\n");
+
+    bench.ok("push", "ring", &[], b"short\n");
+    bench.ok("pop", "ring", &[], b"");
+    killed();
+    let text = String::from_utf8(bench.ok("reap", "ring", &[], b"")).expect("text");
+    assert!(text.starts_with("freed 1 position with 0 bytes of data\n1 participant killed: "), "{text}");
+}
+
+/// Lets replay run into a pipe that nobody reads until it stands still.
+fn stalled(bench: &Bench) -> (Running, ChildStdout) {
+    let mut replay = bench.start_into("replay", "ring", &[], Stdio::piped());
+    let pipe = replay.child.stdout.take().expect("a pipe");
+    let in_pipe = || {
+        let mut count = 0;
+        // SAFETY: one number, which outlives the call.
+        let result = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+        assert_eq!(result, 0, "a pipe tells how much is in it");
+        count
+    };
+    wait_until("the pipe is full", || {
+        let before = in_pipe();
+        std::thread::sleep(Duration::from_millis(20));
+        before > 0 && in_pipe() == before && replay.is_in_state("S")
+    });
+    (replay, pipe)
+}
+
+#[test]
+fn a_replay_that_is_overtaken_says_so_and_goes_on() {
+    let bench = Bench::new("overtaken");
+    let input = fill(&bench);
+    let (replay, mut pipe) = stalled(&bench);
+    let last = TOO_MANY - 10;
+    bench.ok("pop", "ring", &["-n", &last.to_string()], b"");
+    bench.ok("reap", "ring", &[], b"");
+    // It prints what was there when it began, and no more.
+    bench.ok("push", "ring", &[], b"later\n");
+    let mut out = Vec::new();
+    pipe.read_to_end(&mut out).expect("it prints");
+    let done = replay.finish().expect(1);
+
+    let (all, out) = (lines(&input), lines(&out));
+    let printed = out.len() - 10;
+    assert!(printed > 0 && out[..printed] == all[..printed] && out[printed..] == all[last as usize..]);
+    let lost = last as usize - printed;
+    assert!(done.err.contains(&format!("overtaken: {lost} positions")), "{}", done.err);
+}
+
+#[test]
+fn a_replay_whose_reader_leaves_ends_quietly() {
+    let bench = Bench::new("replay-reader");
+    fill(&bench);
+    let (replay, pipe) = stalled(&bench);
+    drop(pipe);
+    replay.finish().expect(0);
+    assert_eq!(bench.stat("ring")["len"], TOO_MANY);
 }
 
 // ---- when the reader leaves -----------------------------------------------------------------------
@@ -571,7 +982,7 @@ fn an_output_that_is_full_is_an_error_and_costs_nothing() {
     };
     let bench = Bench::new("full");
     bench.ok("push", "ring", &[], b"a\nb\n");
-    for command in ["pop", "stat"] {
+    for command in ["pop", "stat", "replay"] {
         let out = full.try_clone().expect("a descriptor").into();
         let done = bench.start_into(command, "ring", &[], out).finish().expect(1);
         assert!(done.err.contains("standard output"), "{}", done.err);

@@ -16,7 +16,8 @@ Examples:
   ringfile create jobs.ring
   ringfile create small.ring --capacity 8K
   ringfile create names.ring --capacity 1M --messages 100000 --cell-size 64
-  ringfile create mail.ring --rate 50 --max-deliveries 5 --lease 30")]
+  ringfile create mail.ring --rate 50 --max-deliveries 5 --lease 30
+  ringfile create orders.ring --groups 8 --retain 10000 --retain-for 3600")]
 pub struct Args {
     /// Where to make it
     file: PathBuf,
@@ -42,8 +43,37 @@ pub struct Args {
     claim: How,
 
     /// How many messages a second all consumers together may take [default: any number]
-    #[arg(long, value_name = "PER_SECOND")]
+    ///
+    /// Those of the group "default"; other groups have rates of their own. See `ringfile rate`.
+    #[arg(long, value_name = "PER_SECOND", value_parser = size::parse_rate)]
     rate: Option<f64>,
+
+    /// How many messages of the rate may be saved up while none are taken [default: a hundredth of the rate, at least 1]
+    #[arg(long, value_name = "N")]
+    burst: Option<u32>,
+
+    /// Keep the last N messages that every group has finished, as long as their room is not needed [default: 0]
+    ///
+    /// For `replay`, `rewind`, and groups that are made later. When a push finds no room, those beyond half of the ring give way to it, or all when
+    /// everything was consumed.
+    #[arg(long, value_name = "N")]
+    retain: Option<u64>,
+
+    /// Keep them for so many seconds at most [default: until others take their place]
+    ///
+    /// What is older is dropped by `ringfile reap`, or by a program that has a reaper.
+    #[arg(long, value_name = "SECONDS", requires = "retain", value_parser = size::parse_seconds)]
+    retain_for: Option<Duration>,
+
+    /// Overwrite messages with zeros when every group has finished them and they are not kept, before their room is used again
+    ///
+    /// Takes one of the places for groups.
+    #[arg(long)]
+    scrub: bool,
+
+    /// How many groups there may be at a time, 1 to 62 [default: 4]
+    #[arg(long, value_name = "N")]
+    groups: Option<u32>,
 
     /// Set a message aside that was handed out so often, 1 to 500, without being finished [default: never]
     ///
@@ -87,12 +117,25 @@ impl Args {
         if let Some(rate) = self.rate {
             options.rate(rate);
         }
+        if let Some(burst) = self.burst {
+            options.burst(burst);
+        }
+        if let Some(retain) = self.retain {
+            options.retain(retain);
+        }
+        if let Some(age) = self.retain_for {
+            options.retain_for(age);
+        }
+        if let Some(groups) = self.groups {
+            options.groups(groups);
+        }
         if let Some(count) = self.max_deliveries {
             options.max_deliveries(count);
         }
         if let Some(lease) = self.lease {
             options.lease(lease);
         }
+        options.scrub(self.scrub);
         options.create_new(&self.file).map_err(|error| Failure::open(&self.file, error))?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! How a command ends when it does not succeed: a line for people, a number for scripts.
 
-use ringfile::{OpenError, Queue};
+use ringfile::{AttachError, Observer, OpenError, Queue};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
@@ -16,12 +16,14 @@ pub enum Failure {
         subject: String,
         message: String,
     },
+    /// It ends, and has said why already.
+    Said(Kind),
     /// Whoever read our output has seen enough. Not an error: it ends quietly.
     ReaderLeft,
 }
 
 /// The exit codes, which scripts rely on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Failed = 1,
     Usage = 2,
@@ -62,6 +64,15 @@ impl Failure {
         }
     }
 
+    /// No producer or consumer of the ring at `path` could be made.
+    pub fn attach(path: &Path, error: AttachError) -> Failure {
+        let kind = match error {
+            AttachError::GroupName { .. } => Kind::Usage,
+            _ => Kind::Failed,
+        };
+        Failure::of(kind, path, error)
+    }
+
     /// Writing to standard output failed.
     pub fn output(error: io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -75,13 +86,18 @@ impl Failure {
     pub fn report(self) -> ExitCode {
         match self {
             Failure::Told { kind, subject, message } => {
-                // If nobody reads this either, the exit code still tells.
-                let _ = writeln!(io::stderr(), "ringfile: {subject}: {message}");
+                say(subject, message);
                 ExitCode::from(kind as u8)
             }
+            Failure::Said(kind) => ExitCode::from(kind as u8),
             Failure::ReaderLeft => ExitCode::SUCCESS,
         }
     }
+}
+
+/// A line on standard error, for people. If nobody reads it, the exit code still tells.
+pub fn say(subject: impl Display, message: impl Display) {
+    let _ = writeln!(io::stderr(), "ringfile: {subject}: {message}");
 }
 
 fn is_io(error: &OpenError) -> Option<io::ErrorKind> {
@@ -96,20 +112,30 @@ pub fn attach(path: &Path) -> Result<Queue, Failure> {
     attach_with(path, true)
 }
 
-/// The same for commands that leave to others what the dead owe.
-pub fn look_at(path: &Path) -> Result<Queue, Failure> {
+/// The same for commands that tell what the dead owe: opening shall not settle it before.
+pub fn attach_unsettled(path: &Path) -> Result<Queue, Failure> {
     attach_with(path, false)
 }
 
 fn attach_with(path: &Path, recovers: bool) -> Result<Queue, Failure> {
-    Queue::options().recover(recovers).attach(path).map_err(|error| match is_io(&error) {
+    Queue::options().recover(recovers).attach(path).map_err(|error| absent(path, error))
+}
+
+/// Opens the ring at `path` for reading only, for commands that change nothing and take no part.
+pub fn observe(path: &Path) -> Result<Observer, Failure> {
+    Queue::options().observe(path).map_err(|error| absent(path, error))
+}
+
+/// The ring at `path`, which should be there, could not be opened.
+fn absent(path: &Path, error: OpenError) -> Failure {
+    match is_io(&error) {
         Some(io::ErrorKind::NotFound) => Failure::of(
             Kind::Failed,
             path,
             "no such file: make one with `ringfile create` or `ringfile push`",
         ),
         _ => Failure::open(path, error),
-    })
+    }
 }
 
 /// Prints a whole answer.

@@ -1,4 +1,4 @@
-//! The command line: `ringfile create`, `push`, `pop`, `stat`, `verify`, `recover`, `close` and `demo`.
+//! The command line: `ringfile create`, `push`, `pop`, `replay`, `rewind`, `rate`, `remove`, `stat`, `verify`, `recover`, `reap`, `close` and `demo`.
 //!
 //! Each command is a file of its own, with its options, its help and what it does. Here they are only told apart.
 
@@ -7,10 +7,17 @@ mod create;
 mod demo;
 mod failure;
 mod feed;
+mod groups;
+mod output;
 mod pop;
 mod push;
+mod rate;
+mod reap;
 mod records;
 mod recover;
+mod remove;
+mod replay;
+mod rewind;
 mod size;
 mod stat;
 mod verify;
@@ -22,7 +29,7 @@ use std::process::ExitCode;
 /// A lock-free message ring in one memory-mapped file.
 ///
 /// Any number of processes push messages into the file and pop them from it at the same time. What was pushed stays in the file until it was
-/// popped, whoever exits or is killed meanwhile.
+/// popped, whoever exits or is killed meanwhile. Those who pop belong to groups: each group gets every message, and its members share them.
 #[derive(Parser)]
 #[command(name = "ringfile", version, after_long_help = EXAMPLES)]
 struct Cli {
@@ -37,7 +44,10 @@ Examples:
   ls | ringfile push jobs.ring                   each line is a message
   ringfile pop jobs.ring -n 1                    wait for one message and print it
   ringfile pop jobs.ring --follow | worker       print messages until the queue is closed
-  ringfile stat jobs.ring
+  ringfile pop jobs.ring --group audit           every group gets every message
+  ringfile replay jobs.ring                      print what is kept, and consume nothing
+  ringfile rewind jobs.ring --group audit        let the group have all of that again
+  ringfile stat jobs.ring --watch                how much, how fast, and who holds it up
   ringfile close jobs.ring                       no more pushes; whoever follows ends
 
 Exit codes:
@@ -48,9 +58,14 @@ enum Command {
     Create(create::Args),
     Push(push::Args),
     Pop(pop::Args),
+    Replay(replay::Args),
+    Rewind(rewind::Args),
+    Rate(rate::Args),
+    Remove(remove::Args),
     Stat(stat::Args),
     Verify(verify::Args),
     Recover(recover::Args),
+    Reap(reap::Args),
     Close(close::Args),
     Demo(demo::Args),
     #[command(name = demo::PRODUCER, hide = true)]
@@ -64,9 +79,14 @@ fn main() -> ExitCode {
         Command::Create(args) => args.run(),
         Command::Push(args) => args.run(),
         Command::Pop(args) => args.run(),
+        Command::Replay(args) => args.run(),
+        Command::Rewind(args) => args.run(),
+        Command::Rate(args) => args.run(),
+        Command::Remove(args) => args.run(),
         Command::Stat(args) => args.run(),
         Command::Verify(args) => args.run(),
         Command::Recover(args) => args.run(),
+        Command::Reap(args) => args.run(),
         Command::Close(args) => args.run(),
         Command::Demo(args) => args.run(),
         Command::DemoProducer(args) => args.produce(),

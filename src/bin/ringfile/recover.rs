@@ -1,10 +1,10 @@
 //! `ringfile recover`: settling what killed processes owe.
 
-use crate::failure::{Failure, look_at, print};
+use crate::failure::{Failure, attach_unsettled, print};
 use crate::size::counted;
 use clap::Args as ClapArgs;
 use ringfile::Recovery;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -28,40 +28,39 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let queue = look_at(&self.file)?;
+        let queue = attach_unsettled(&self.file)?;
         let found = if self.dry_run { queue.unrecovered() } else { queue.recover() };
-        print(&if self.json { as_json(&self.file, &found) } else { self.as_text(&found) })
-    }
-
-    fn as_text(&self, found: &Recovery) -> String {
-        if found.is_nothing() {
-            return "nothing to recover\n".to_owned();
-        }
-        let would = if self.dry_run { "to be " } else { "" };
-        let mut text = format!(
-            "{} killed: {} {would}delivered again, {} {would}stepped over\n",
-            counted(found.participants, "participant"),
-            counted(found.put_back, "message"),
-            counted(found.voided, "position"),
-        );
-        if found.expired > 0 {
-            let _ = writeln!(
-                text,
-                "leases expired: {} {would}delivered again",
-                counted(found.expired, "message")
-            );
-        }
-        text
+        print(&if self.json {
+            format!("{:#}\n", as_json(&self.file, &found))
+        } else if found.is_nothing() {
+            "nothing to recover\n".to_owned()
+        } else {
+            as_text(&found, if self.dry_run { "to be " } else { "" })
+        })
     }
 }
 
-fn as_json(path: &Path, found: &Recovery) -> String {
-    let answer = json!({
+/// `would` stands before what was not done.
+pub fn as_text(found: &Recovery, would: &str) -> String {
+    let mut text = format!(
+        "{} killed: {} {would}delivered again, {} {would}stepped over\n",
+        counted(found.participants, "participant"),
+        counted(found.put_back, "message"),
+        counted(found.voided, "position"),
+    );
+    if found.expired > 0 {
+        let _ =
+            writeln!(text, "leases expired: {} {would}delivered again", counted(found.expired, "message"));
+    }
+    text
+}
+
+pub fn as_json(path: &Path, found: &Recovery) -> Value {
+    json!({
         "file": path.to_string_lossy(),
         "participants": found.participants,
         "put_back": found.put_back,
         "expired": found.expired,
         "voided": found.voided,
-    });
-    format!("{answer:#}\n")
+    })
 }

@@ -27,6 +27,13 @@ pub fn parse_seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a number of seconds such as 5 or 0.25".to_owned())
 }
 
+/// Messages a second, 0 for any number.
+pub fn parse_rate(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|rate| (0.0..=1e9).contains(rate)).ok_or_else(|| {
+        "expected messages a second such as 50 or 0.25, at most 1e9, or 0 for any number".to_owned()
+    })
+}
+
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -55,6 +62,22 @@ pub fn bytes(number: u64) -> String {
         None => format!("{number} bytes"),
         Some(unit) if scaled.fract() == 0.0 => format!("{scaled} {unit}iB"),
         Some(unit) => format!("{scaled:.1} {unit}iB"),
+    }
+}
+
+/// How much of something a second: `0.3`, `12`, `1,500`.
+pub fn per_second(rate: f64) -> String {
+    if rate >= 10.0 { grouped(rate.round() as u64) } else { format!("{rate:.1}") }
+}
+
+/// `75 s` as `1 min 15 s`: the two largest units.
+pub fn age(time: Duration) -> String {
+    let s = time.as_secs();
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        3600..86_400 => format!("{} h {} min", s / 3600, s / 60 % 60),
+        _ => format!("{} d {} h", s / 86_400, s / 3600 % 24),
     }
 }
 
@@ -87,6 +110,15 @@ mod tests {
     }
 
     #[test]
+    fn rates_are_read() {
+        assert_eq!(parse_rate("0.5"), Ok(0.5));
+        assert_eq!(parse_rate("1e9"), Ok(1e9));
+        for wrong in ["", "-1", "NaN", "inf", "1e10", "50/s"] {
+            assert!(parse_rate(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn numbers_are_written() {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
@@ -94,6 +126,10 @@ mod tests {
         assert_eq!(bytes(1000), "1000 bytes");
         assert_eq!(bytes(64 << 20), "64 MiB");
         assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(per_second(0.25), "0.2");
+        assert_eq!(per_second(1499.6), "1,500");
+        assert_eq!(age(Duration::from_secs(75)), "1 min 15 s");
+        assert_eq!(age(Duration::from_secs(90_000)), "1 d 1 h");
         assert_eq!(counted(1, "message"), "1 message");
         assert_eq!(counted(1000, "message"), "1,000 messages");
     }

@@ -1,6 +1,6 @@
 //! `ringfile verify`: whether a file contradicts itself.
 
-use crate::failure::{Failure, Kind, look_at, print};
+use crate::failure::{Failure, Kind, observe, print};
 use crate::size::{bytes, counted, grouped};
 use clap::Args as ClapArgs;
 use ringfile::Verification;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Read the whole file and tell what in it cannot be
 ///
 /// Exit code 4 if there is anything, or if the file is no ring at all. While others push and pop, what they have half done may look wrong: ask
-/// again when they rest.
+/// again when they rest. Changes nothing: the right to read the file is enough.
 #[derive(ClapArgs)]
 pub struct Args {
     /// The ring
@@ -24,14 +24,14 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let queue = look_at(&self.file)?;
-        let found = queue.verify();
+        let observer = observe(&self.file)?;
+        let found = observer.verify();
         print(&if self.json { as_json(&self.file, &found) } else { as_text(&found) })?;
         if found.is_sound() {
             return Ok(());
         }
         let problems = counted(found.problems.len() as u64, "problem");
-        let message = match queue.stats().participants.len() {
+        let message = match observer.stats().participants.len() {
             0 => format!("damaged: {problems}"),
             peers => format!(
                 "damaged, or only in use: {problems}, and {} at work; ask again when they rest",
