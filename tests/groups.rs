@@ -387,6 +387,34 @@ fn groups_come_and_go_across_restarts() {
 // ---- space ------------------------------------------------------------------------------------------------------------
 
 /// In one file with a forgotten group: a producer asleep goes on at once when that is removed.
+/// A place that a consumer draws though its group was rewound meanwhile leaves no file that contradicts itself.
+#[test]
+fn a_ticketed_group_is_rewound_and_its_file_opened_again() {
+    let dir = Dir::new();
+    let path = dir.file("q");
+    let options = || below_wrap(16, 0).capacity(8 * KIB).claim(Claim::Ticketed).groups(3).clone();
+    let mut queue = options().open(&path).unwrap();
+    for _ in 0..4 {
+        queue.rewind().unwrap();
+        drop(queue);
+        queue = options().open(&path).unwrap();
+        let mut consumers = [(); 3].map(|()| queue.consumer().unwrap());
+        for consumer in &mut consumers {
+            assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+        }
+        queue.rewind().unwrap();
+        queue.rewind().unwrap();
+        for consumer in &mut consumers {
+            assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+            assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+        }
+        drop((consumers, queue));
+        queue = options().open(&path).unwrap();
+        push(&queue, 0..5, 20);
+        assert_eq!(drain(&mut queue.consumer().unwrap()), [0, 1, 2, 3, 4]);
+    }
+}
+
 #[test]
 fn a_forgotten_group_is_seen_in_the_stats_and_its_removal_lets_a_producer_go_on() {
     let _watchdog = watch("a forgotten group");

@@ -449,23 +449,18 @@ impl Popper {
                 return None;
             }
             // Everything drawn was claimed by walkers: the next place is behind them, and is drawn forward.
-            let ticket = group.ticket().load(Ordering::Relaxed);
-            let mut next = ticket.wrapping_add(self.places);
+            let next = group.ticket().load(Ordering::Relaxed).wrapping_add(self.places);
             if next >= self.tail {
                 self.tail = ring.tail().position;
             }
             if next >= self.tail {
                 return None;
             }
-            let frontier = group.frontier().position;
-            if next < frontier {
-                // Nobody drew for long: nothing is to be had below the frontier.
-                let forward = frontier.wrapping_sub(self.places);
-                let swapped =
-                    group.ticket().compare_exchange(ticket, forward, Ordering::AcqRel, Ordering::Relaxed);
-                next = if swapped.is_ok() { frontier } else { next };
+            // What a ticket stands for is another place in another tenancy: one that is drawn too late loses that a place, no more.
+            if self.has_moved(group) {
+                return Some(Err(Nothing::Moved));
             }
-            let places = max.min(self.tail.saturating_sub(next)).max(1);
+            let places = max.min(self.tail - next);
             // H2: the ticket only says where to look; the claim word decides.
             let first = group.ticket().fetch_add(places, Ordering::AcqRel).wrapping_add(self.places);
             fault::point(Step::PlaceDrawn);

@@ -424,10 +424,12 @@ impl<'a> Group<'a> {
 impl Group<'_> {
     /// Lets the tickets of a tenancy begin at a position. They go on counting: who was paused with one of an earlier tenancy takes nobody's.
     fn place_tickets(&self, life: Life, position: u64) {
+        // The first has number 0, and nothing is said before it.
+        let tenancy = u64::from(life.tenancy) + 1;
         let mut seen = self.places();
-        while seen.hi < life.tenancy.into() {
+        while seen.hi < tenancy {
             let lo = position.wrapping_sub(self.ticket().load(Ordering::Relaxed));
-            let next = Pair { hi: life.tenancy.into(), lo };
+            let next = Pair { hi: tenancy, lo };
             // If others of this tenancy were first, theirs is as good.
             match self.places_pair().compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return,
@@ -458,7 +460,7 @@ impl Ring {
         for hint in [group.head(), group.ticket()] {
             hint.store(first_position, Ordering::Relaxed);
         }
-        group.places_pair().init(Pair { hi: life.tenancy.into(), lo: 0 });
+        group.places_pair().init(Pair { hi: u64::from(life.tenancy) + 1, lo: 0 });
         let directory = Directory::unpack(self.directory_pair().load(Ordering::Relaxed));
         self.directory_pair().init(directory.toggled(index).pack());
     }
