@@ -4,13 +4,13 @@ use crate::error::{AttachError, Expired, PopError, PopTimeoutError, TryPopError}
 use crate::park::Side;
 use crate::position::Position;
 use crate::producer::Producer;
-use crate::ring::claim::{Claimed, Nothing, Popper};
+use crate::ring::claim::{Claimed, Elsewhere, Nothing, Popper};
 use crate::ring::groups::{NoService, Service};
 use crate::ring::letters::{self, Letters as _};
 use crate::ring::pace::{Paced, Pacer};
-use crate::ring::words::Kind;
 use crate::ring::{Ring, Span, participant, reclaim};
 use crate::shared::{Patrol, Shared, Stall, unless_waiting};
+use crate::spin::{Look, Patience};
 use crate::sys::wait;
 use std::cell::Cell;
 use std::fmt;
@@ -49,6 +49,7 @@ pub struct Consumer {
     /// What is claimed and not let go of. Found by the next call if its guard was leaked.
     claimed: Option<Claimed>,
     stall: Stall,
+    patience: Patience,
     patrol: Patrol,
     /// One thread at a time.
     not_sync: PhantomData<Cell<()>>,
@@ -70,6 +71,7 @@ impl Consumer {
             pacer,
             claimed: None,
             stall: Stall::default(),
+            patience: Patience::default(),
             patrol: Patrol::default(),
             not_sync: PhantomData,
         })
@@ -126,32 +128,50 @@ impl Consumer {
     /// As [`pop_into`](Self::pop_into), if there is a message.
     #[inline]
     pub fn try_pop_into(&mut self, message: &mut Vec<u8>) -> Result<Position, TryPopError> {
-        loop {
-            message.clear();
-            let claimed = self.claim_cells(1)?;
-            let ring = &self.shared.ring;
-            let span = ring.message(claimed.first);
-            if let Ok(span) = span {
-                ring.region().read(span.offset, span.len, message);
-            }
-            if !self.finish(&claimed) {
-                // Its lease expired meanwhile: it is somebody else's.
-                continue;
-            }
-            return match span {
-                Ok(_) => Ok(Position(claimed.first)),
-                Err(damaged) => Err(TryPopError::Corrupt { position: damaged.position }),
-            };
+        match self.claim_here(1) {
+            Ok(claimed) => self.take(&claimed, message).unwrap_or_else(|| self.try_pop_into(message)),
+            Err(elsewhere) => self.try_pop_elsewhere(elsewhere, message),
         }
     }
 
+    #[inline(never)]
+    fn try_pop_elsewhere(
+        &mut self,
+        elsewhere: Elsewhere,
+        message: &mut Vec<u8>,
+    ) -> Result<Position, TryPopError> {
+        message.clear();
+        let claimed = self.claim_elsewhere(1, elsewhere)?;
+        self.take(&claimed, message).unwrap_or_else(|| self.try_pop_into(message))
+    }
+
+    /// Copies a claimed message and finishes it. `None`: its lease expired meanwhile, and it is somebody else's.
+    #[inline]
+    fn take(&mut self, claimed: &Claimed, message: &mut Vec<u8>) -> Option<Result<Position, TryPopError>> {
+        let ring = &self.shared.ring;
+        message.clear();
+        let span = ring.message(claimed.first);
+        if let Ok(span) = span {
+            ring.region().read(span.offset, span.len, message);
+        }
+        if !self.finish(claimed) {
+            return None;
+        }
+        Some(match span {
+            Ok(_) => Ok(Position(claimed.first)),
+            Err(damaged) => Err(TryPopError::Corrupt { position: damaged.position }),
+        })
+    }
+
     /// Takes the next message and holds it until it is acknowledged; waits until there is one.
+    #[inline]
     pub fn claim(&mut self) -> Result<Delivery<'_>, PopError> {
         let span = self.wait(Self::claim_one)?;
         Ok(Delivery { consumer: self, span })
     }
 
     /// As [`claim`](Self::claim), if there is a message.
+    #[inline]
     pub fn try_claim(&mut self) -> Result<Delivery<'_>, TryPopError> {
         let span = self.claim_one()?;
         Ok(Delivery { consumer: self, span })
@@ -204,13 +224,59 @@ impl Consumer {
     ///
     /// If `see` panics, what it returned from is finished and the rest comes again. If a [lease](crate::Options::lease) expired meanwhile and they were put back, all
     /// come again, and none was finished.
-    pub fn drain(&mut self, max: usize, see: impl FnMut(&[u8])) -> Result<usize, PopError> {
-        self.claim_batch(max).map(|batch| batch.drain(see))
+    pub fn drain(&mut self, max: usize, mut see: impl FnMut(&[u8])) -> Result<usize, PopError> {
+        self.wait(|c| c.try_drain(max, &mut see))
     }
 
     /// As [`drain`](Self::drain), if there is a message.
-    pub fn try_drain(&mut self, max: usize, see: impl FnMut(&[u8])) -> Result<usize, TryPopError> {
-        self.try_claim_batch(max).map(|batch| batch.drain(see))
+    pub fn try_drain(&mut self, max: usize, mut see: impl FnMut(&[u8])) -> Result<usize, TryPopError> {
+        /// Acknowledges what was seen and puts back the rest, however `see` ends.
+        struct Seen<'a> {
+            consumer: &'a mut Consumer,
+            count: usize,
+            /// The position behind the last.
+            end: u64,
+        }
+        impl Seen<'_> {
+            /// How many were finished.
+            fn ack(&mut self) -> usize {
+                let count = std::mem::take(&mut self.count);
+                if count == 0 {
+                    return 0;
+                }
+                self.consumer.ack_below(self.end).map_or(0, |()| count)
+            }
+        }
+        impl Drop for Seen<'_> {
+            fn drop(&mut self) {
+                self.ack();
+                self.consumer.release();
+            }
+        }
+        let claimed = self.claim_cells(max)?;
+        self.claimed = Some(claimed);
+        let mut seen = Seen { consumer: self, count: 0, end: claimed.first };
+        for at in claimed.positions() {
+            let ring = &seen.consumer.shared.ring;
+            if !ring.has_message(at) {
+                continue;
+            }
+            match ring.message(at) {
+                // SAFETY: it is claimed, and not let go of before `see` returns.
+                Ok(span) => see(unsafe { lend(ring, span) }),
+                Err(_) if seen.count == 0 => {
+                    seen.consumer.claimed = None;
+                    return Err(seen.consumer.step_over(claimed, at));
+                }
+                // It comes again, and is the first then.
+                Err(_) => return Ok(seen.ack()),
+            }
+            seen.count += 1;
+            seen.end = at + 1;
+        }
+        // What is behind the last has no message.
+        seen.end = claimed.first + claimed.cells;
+        Ok(seen.ack())
     }
 
     /// As [`drain`](Self::drain), waiting at most `timeout`.
@@ -218,9 +284,9 @@ impl Consumer {
         &mut self,
         max: usize,
         timeout: Duration,
-        see: impl FnMut(&[u8]),
+        mut see: impl FnMut(&[u8]),
     ) -> Result<usize, PopTimeoutError> {
-        self.claim_batch_timeout(max, timeout).map(|batch| batch.drain(see))
+        self.wait_until(timeout, |c| c.try_drain(max, &mut see))
     }
 
     /// Pops until the queue is closed and drained, or a message is damaged; [`pop`](Self::pop) says which.
@@ -229,16 +295,45 @@ impl Consumer {
     }
 
     /// The claim behind every pop.
-    #[inline]
     fn claim_cells(&mut self, max: usize) -> Result<Claimed, TryPopError> {
+        self.claim_here(max).or_else(|elsewhere| self.claim_elsewhere(max, elsewhere))
+    }
+
+    /// What is nearly always all there is to it.
+    #[inline(always)]
+    fn claim_here(&mut self, max: usize) -> Result<Claimed, Elsewhere> {
         if self.claimed.is_some() {
             self.release();
         }
+        let ring = &self.shared.ring;
+        let claimed = self.popper.claim_here(ring, max, &mut Paced::new(ring, self.pacer, wait::nanos))?;
+        if (claimed.first ^ (claimed.first + claimed.cells)) >= ADVANCED_AFTER {
+            self.advance();
+        }
+        if self.patrol.is_due() {
+            self.look_below(claimed.first);
+        }
+        Ok(claimed)
+    }
+
+    /// Moves the frontier on, past claim words that this processor has written. A producer that needs room would have to fetch them all first.
+    #[inline(never)]
+    fn advance(&self) {
+        reclaim::advance(&self.shared.ring.group(self.popper.entry().into()));
+    }
+
+    #[inline(never)]
+    fn claim_elsewhere(&mut self, max: usize, elsewhere: Elsewhere) -> Result<Claimed, TryPopError> {
         let mut letters = None;
+        let mut elsewhere = Some(elsewhere);
         loop {
             let ring = &self.shared.ring;
             let mut pace = Paced::new(ring, self.pacer, wait::nanos);
-            let claimed = match self.popper.try_claim(ring, max, &mut pace) {
+            let claimed = match elsewhere.take() {
+                Some(elsewhere) => self.popper.claim_elsewhere(ring, max, &mut pace, elsewhere),
+                None => self.popper.try_claim(ring, max, &mut pace),
+            };
+            let claimed = match claimed {
                 Ok(claimed) => claimed,
                 Err(Nothing::Moved) => {
                     self.follow()?;
@@ -247,7 +342,7 @@ impl Consumer {
                 Err(nothing) => return Err(self.explain(nothing)),
             };
             if self.patrol.is_due() {
-                self.look_below(&claimed);
+                self.look_below(claimed.first);
             }
             if !self.popper.has_letter(&self.shared.ring, &claimed) || !self.set_aside(&claimed, &mut letters)
             {
@@ -311,9 +406,9 @@ impl Consumer {
 
     /// Who always finds a message would never ask what became of those that others hold.
     #[cold]
-    fn look_below(&mut self, claimed: &Claimed) {
+    fn look_below(&mut self, claimed: u64) {
         let group = self.shared.ring.group(self.popper.entry().into());
-        if self.patrol.finds_stalled(claimed.first, || reclaim::advance(&group)) {
+        if self.patrol.finds_stalled(claimed, || reclaim::advance(&group)) {
             self.look_after_stuck();
         }
     }
@@ -349,8 +444,12 @@ impl Consumer {
     }
 
     /// Claims one message and remembers it.
+    #[inline]
     fn claim_one(&mut self) -> Result<Span, TryPopError> {
-        let claimed = self.claim_cells(1)?;
+        let claimed = match self.claim_here(1) {
+            Ok(claimed) => claimed,
+            Err(elsewhere) => self.claim_elsewhere(1, elsewhere)?,
+        };
         match self.shared.ring.message(claimed.first) {
             Ok(span) => {
                 self.claimed = Some(claimed);
@@ -367,21 +466,28 @@ impl Consumer {
     fn claim_many(&mut self, max: usize) -> Result<(), TryPopError> {
         let mut claimed = self.claim_cells(max)?;
         let ring = &self.shared.ring;
-        let damaged = claimed.positions().find(|&at| ring.is_ready(at) && ring.message(at).is_err());
-        if let Some(position) = damaged {
-            let sound = position - claimed.first;
-            if sound == 0 {
-                // It is stepped over; what was claimed behind it comes again.
-                if claimed.cells > 1 {
-                    self.put_back(&mut claimed, 1);
-                }
-                self.finish(&claimed);
-                return Err(TryPopError::Corrupt { position });
+        let damaged = claimed.positions().find(|&at| ring.has_message(at) && ring.message(at).is_err());
+        match damaged {
+            Some(position) if position == claimed.first => return Err(self.step_over(claimed, position)),
+            Some(position) => {
+                let sound = position - claimed.first;
+                self.put_back(&mut claimed, sound);
             }
-            self.put_back(&mut claimed, sound);
+            None => {}
         }
         self.claimed = Some(claimed);
         Ok(())
+    }
+
+    /// Finishes a message that cannot be read, the first that is claimed; what was claimed behind it comes again.
+    #[cold]
+    fn step_over(&self, mut claimed: Claimed, position: u64) -> TryPopError {
+        let cells = position + 1 - claimed.first;
+        if claimed.cells > cells {
+            self.put_back(&mut claimed, cells);
+        }
+        self.finish(&claimed);
+        TryPopError::Corrupt { position }
     }
 
     /// Says whether it was still this consumer's to finish.
@@ -393,10 +499,26 @@ impl Consumer {
     }
 
     /// Finishes what is held.
+    #[inline]
     fn ack(&mut self) -> Result<(), Expired> {
         match self.claimed.take() {
             Some(claimed) if !self.finish(&claimed) => Err(Expired),
             _ => Ok(()),
+        }
+    }
+
+    /// Finishes what is held below `rest`, and keeps the rest if there is any.
+    fn ack_below(&mut self, rest: u64) -> Result<(), Expired> {
+        let ring = &self.shared.ring;
+        match &mut self.claimed {
+            None => Ok(()),
+            Some(claimed) if rest == claimed.first + claimed.cells => self.ack(),
+            Some(claimed) => {
+                let cells = rest - claimed.first;
+                let finished = self.popper.ack_first(ring, claimed, cells);
+                self.shared.parker.wake_after_ack(ring, self.popper.entry(), 0);
+                if finished { Ok(()) } else { Err(Expired) }
+            }
         }
     }
 
@@ -416,28 +538,37 @@ impl Consumer {
     }
 
     #[inline]
-    fn wait<T>(&mut self, attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>) -> Result<T, PopError> {
-        self.wait_for(None, attempt, PopError::unless_waiting).expect("without a deadline there is an answer")
+    fn wait<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
+    ) -> Result<T, PopError> {
+        match attempt(self) {
+            Ok(done) => Ok(done),
+            Err(refused) => self.wait_on(refused, attempt),
+        }
+    }
+
+    #[cold]
+    fn wait_on<T>(
+        &mut self,
+        refused: TryPopError,
+        attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
+    ) -> Result<T, PopError> {
+        unless_waiting(Err(refused), PopError::unless_waiting)
+            .or_else(|| self.wait_long(None, attempt, PopError::unless_waiting))
+            .expect("without a deadline there is an answer")
     }
 
     fn wait_until<T>(
         &mut self,
         timeout: Duration,
-        attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
     ) -> Result<T, PopTimeoutError> {
         let deadline = Instant::now().checked_add(timeout);
-        self.wait_for(deadline, attempt, PopTimeoutError::unless_waiting)
+        let answer = PopTimeoutError::unless_waiting;
+        unless_waiting(attempt(self), answer)
+            .or_else(|| self.wait_long(deadline, attempt, answer))
             .unwrap_or(Err(PopTimeoutError::Timeout))
-    }
-
-    #[inline]
-    fn wait_for<T, E>(
-        &mut self,
-        deadline: Option<Instant>,
-        mut attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
-        answer: impl Fn(TryPopError) -> Option<E>,
-    ) -> Option<Result<T, E>> {
-        unless_waiting(attempt(self), &answer).or_else(|| self.wait_long(deadline, attempt, answer))
     }
 
     #[cold]
@@ -451,7 +582,11 @@ impl Consumer {
         let owner = self.popper.owner();
         loop {
             let (entry, name) = (self.popper.entry(), self.popper.name().into());
-            let look = || {
+            let (from, mut patience) = (self.popper.place(), self.patience);
+            let look = |look| {
+                if look == Look::Glance && !self.popper.sees_something(&shared.ring) {
+                    return None;
+                }
                 let turns = shared.parker.turns(&shared.ring, name);
                 let attempted = attempt(self);
                 if let Err(TryPopError::Paced { until }) = attempted {
@@ -466,7 +601,10 @@ impl Consumer {
             };
             // Whoever learns that the queue is closed passes it on.
             let more = || shared.ring.group(entry.into()).next_is_unclaimed() || shared.ring.tail().closed;
-            if let Some(answer) = shared.wait_for(Side::Consumers(entry), owner, deadline, look, more)? {
+            let answer = shared.wait_for(Side::Consumers(entry), owner, deadline, &mut patience, look, more);
+            patience.learn(self.popper.sees_more(&shared.ring, from));
+            self.patience = patience;
+            if let Some(answer) = answer? {
                 return Some(answer);
             }
         }
@@ -485,6 +623,9 @@ impl fmt::Debug for Consumer {
         f.debug_struct("Consumer").field("popper", &self.popper).finish_non_exhaustive()
     }
 }
+
+/// So many positions, a power of two, a consumer goes on before it moves the frontier: few enough that it does not show in the latency of a pop.
+const ADVANCED_AFTER: u64 = 64;
 
 /// So many letters are moved by one call that finds them, which is not to wait for all.
 const MOVED_AT_ONCE: u32 = 64;
@@ -601,7 +742,7 @@ impl Batch<'_> {
         self.claimed()
             .into_iter()
             .flat_map(|claimed| claimed.positions())
-            .filter(|&at| ring.is_ready(at))
+            .filter(|&at| ring.has_message(at))
             .filter_map(|at| {
                 let span = ring.message(at).ok()?;
                 // SAFETY: it is claimed, and `self` is borrowed as long as the slice lives.
@@ -631,47 +772,12 @@ impl Batch<'_> {
 
     /// Finishes the first `count` messages and keeps holding the rest. Fails as [`ack`](Self::ack) does; then none of these is finished.
     pub fn ack_first(&mut self, count: usize) -> Result<(), Expired> {
-        let ring = &self.consumer.shared.ring;
-        let Some(claimed) = &mut self.consumer.claimed else {
-            return Ok(());
-        };
-        let rest = claimed.positions().filter(|&at| ring.is_ready(at)).nth(count);
+        let rest = self.messages().nth(count).map(|(position, _)| position.0);
         match rest {
             None => self.consumer.ack(),
             Some(_) if count == 0 => Ok(()),
-            Some(rest) => {
-                let cells = rest - claimed.first;
-                let finished = self.consumer.popper.ack_first(ring, claimed, cells);
-                self.consumer.shared.parker.wake_after_ack(ring, self.consumer.popper.entry(), 0);
-                if finished { Ok(()) } else { Err(Expired) }
-            }
+            Some(rest) => self.consumer.ack_below(rest),
         }
-    }
-
-    fn drain(mut self, mut see: impl FnMut(&[u8])) -> usize {
-        /// Acknowledges what was seen, however `see` ends.
-        struct Seen<'a, 'b> {
-            batch: &'b mut Batch<'a>,
-            count: usize,
-        }
-        impl Seen<'_, '_> {
-            /// How many were finished.
-            fn ack(&mut self) -> usize {
-                let count = std::mem::take(&mut self.count);
-                self.batch.ack_first(count).map_or(0, |()| count)
-            }
-        }
-        impl Drop for Seen<'_, '_> {
-            fn drop(&mut self) {
-                self.ack();
-            }
-        }
-        let mut seen = Seen { batch: &mut self, count: 0 };
-        for message in seen.batch.iter() {
-            see(message);
-            seen.count += 1;
-        }
-        seen.ack()
     }
 }
 
@@ -696,12 +802,5 @@ impl Iterator for Iter<'_> {
 
     fn next(&mut self) -> Option<Vec<u8>> {
         self.0.pop().ok()
-    }
-}
-
-impl Ring {
-    /// Whether a claimed position has a message.
-    fn is_ready(&self, at: u64) -> bool {
-        self.published(at).is_some_and(|p| p.kind() == Kind::Ready)
     }
 }

@@ -76,6 +76,8 @@ mod replay;
 #[cfg(not(ringfile_loom))]
 mod shared;
 #[cfg(not(ringfile_loom))]
+mod spin;
+#[cfg(not(ringfile_loom))]
 mod stats;
 
 /// The inside, for the models in `loom-tests` and for this crate's own tests: no part of the interface.

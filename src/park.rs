@@ -64,7 +64,7 @@ impl Parker {
     #[inline]
     pub fn wake_consumers(&self, ring: &Ring) {
         self.light.fence(); // E5
-        let parked = ring.parked().load(Ordering::Relaxed) & !Side::Producers.bit();
+        let parked = ring.parked().load(Ordering::Relaxed);
         if parked != 0 {
             self.wake_groups(ring, parked);
         }
@@ -92,7 +92,7 @@ impl Parker {
     pub fn wake_after_ack(&self, ring: &Ring, entry: u16, put_back: u64) {
         self.light.fence(); // E5
         let parked = ring.parked().load(Ordering::Relaxed);
-        if parked & (Side::Producers.bit() | Side::Consumers(entry).bit()) != 0 {
+        if parked != 0 {
             self.wake_parked(ring, parked, entry, put_back);
         }
     }
@@ -190,12 +190,28 @@ impl Parker {
                 if let Some(side) = watch.lacks_deputy(ring).and_then(|sleeper| Side::of(ring, sleeper)) {
                     self.wake(ring, side, 1);
                 }
+            } else if let Some(found) = look() {
+                // What it was woken for, without a fence on the way. But whoever woke it has turned the bit off for those who sleep on (W2).
+                if ring.sleeps_beside(owner) {
+                    self.arm_for_others(ring, side, more);
+                }
+                break Some(found);
             }
         };
         if watch.resign(ring) {
             self.wake_any(ring);
         }
         found
+    }
+
+    /// Turns the bit on for sleepers that a wake has passed over, and wakes one if there is something for it.
+    #[cold]
+    fn arm_for_others(&self, ring: &Ring, side: Side, more: impl FnOnce() -> bool) {
+        ring.parked().fetch_or(side.bit(), Ordering::SeqCst);
+        fault::point(Step::Parked);
+        if !wait::heavy_fence() || more() {
+            self.wake(ring, side, 1);
+        }
     }
 
     /// Before a nap is chosen.
@@ -267,6 +283,15 @@ impl Parker {
 }
 
 impl Ring {
+    /// Whether anybody sleeps besides a participant that does not.
+    fn sleeps_beside(&self, owner: Owner) -> bool {
+        let (mine, me) = self.asleep(owner);
+        self.asleep_words().any(|word| {
+            let asleep = word.load(Ordering::Relaxed);
+            asleep & !if std::ptr::eq(word, mine) { me } else { 0 } != 0
+        })
+    }
+
     fn futex(&self, side: Side) -> &crate::sync::AtomicU32 {
         match side {
             Side::Producers => self.producers_futex(),

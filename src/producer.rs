@@ -5,10 +5,11 @@ use crate::park::Side;
 use crate::position::{Position, Positions};
 use crate::ring::groups;
 use crate::ring::letters::{Letters, Origin};
-use crate::ring::push::{NoRoom, Pusher, Reserved};
+use crate::ring::push::{NoRoom, Pusher, Refused, Reserved};
 use crate::ring::words::{Binding, Kind};
 use crate::ring::{Ring, Span, participant};
 use crate::shared::{Shared, Stall, unless_waiting};
+use crate::spin::{Look, Patience};
 use crate::sys::process;
 use std::cell::Cell;
 use std::fmt;
@@ -37,6 +38,7 @@ pub struct Producer {
     /// A reservation that nobody has ended yet, and whether its cells say where their data is. Found by the next call if its guard was leaked.
     outstanding: Option<(Reserved, bool)>,
     stall: Stall,
+    patience: Patience,
     /// One thread at a time.
     not_sync: PhantomData<Cell<()>>,
 }
@@ -45,7 +47,14 @@ impl Producer {
     pub(crate) fn new(shared: Arc<Shared>) -> Result<Producer, AttachError> {
         let owner = shared.join(Binding::Producer)?;
         let pusher = Pusher::new(&shared.ring, owner);
-        Ok(Producer { shared, pusher, outstanding: None, stall: Stall::default(), not_sync: PhantomData })
+        Ok(Producer {
+            shared,
+            pusher,
+            outstanding: None,
+            stall: Stall::default(),
+            patience: Patience::default(),
+            not_sync: PhantomData,
+        })
     }
 
     /// Pushes a message; waits while the queue is full.
@@ -80,12 +89,9 @@ impl Producer {
         len: usize,
         write: impl FnOnce(&Ring, &Reserved, Span),
     ) -> Result<Position, TryPushError> {
-        let reserved = self.reserve_cells(1, |_| len)?;
+        let reserved = self.reserve_cell(len)?;
         let ring = &self.shared.ring;
-        let span = reserved
-            .stage(self.shared.publish_time())
-            .message(ring, &reserved, len)
-            .expect("the length is the one that was reserved");
+        let span = reserved.only(ring, self.shared.publish_time(), len);
         write(ring, &reserved, span);
         self.publish(&reserved, Kind::Ready);
         Ok(Position(reserved.first))
@@ -163,13 +169,13 @@ impl Producer {
     /// # }
     /// ```
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, PushError> {
-        let reserved = self.wait(|p| p.reserve_cells(1, |_| len))?;
+        let reserved = self.wait(|p| p.reserve_cell(len))?;
         Ok(Reservation::new(self, reserved, len))
     }
 
     /// As [`reserve`](Self::reserve), if there is room now.
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, TryPushError> {
-        let reserved = self.reserve_cells(1, |_| len)?;
+        let reserved = self.reserve_cell(len)?;
         Ok(Reservation::new(self, reserved, len))
     }
 
@@ -179,7 +185,7 @@ impl Producer {
         len: usize,
         timeout: Duration,
     ) -> Result<Reservation<'_>, PushTimeoutError> {
-        let reserved = self.wait_until(timeout, |p| p.reserve_cells(1, |_| len))?;
+        let reserved = self.wait_until(timeout, |p| p.reserve_cell(len))?;
         Ok(Reservation::new(self, reserved, len))
     }
 
@@ -188,20 +194,39 @@ impl Producer {
         if len > max { Err(TryPushError::TooLarge { len, max }) } else { Ok(()) }
     }
 
-    /// The reservation behind every push.
-    #[inline]
+    /// The reservation of a single message.
+    #[inline(always)]
+    fn reserve_cell(&mut self, len: usize) -> Result<Reserved, TryPushError> {
+        self.before_reserving(1, |_| len)?;
+        match self.pusher.attempt(&self.shared.ring, 1, |_| len) {
+            Ok(reserved) => Ok(reserved),
+            Err(refused) => self.reserve_later(refused, len),
+        }
+    }
+
+    /// The same, after an attempt that has failed.
+    #[cold]
+    fn reserve_later(&mut self, refused: Refused, len: usize) -> Result<Reserved, TryPushError> {
+        let reserved = self.pusher.try_again(&self.shared.ring, refused, 1, |_| len);
+        reserved.map_err(|nothing| self.explain(nothing))
+    }
+
+    /// The reservation of a batch, whose lengths were checked.
     fn reserve_cells(
         &mut self,
         count: usize,
         len: impl Fn(usize) -> usize,
     ) -> Result<Reserved, TryPushError> {
+        self.before_reserving(count, &len)?;
+        self.pusher.try_reserve(&self.shared.ring, count, len).map_err(|nothing| self.explain(nothing))
+    }
+
+    #[inline]
+    fn before_reserving(&mut self, count: usize, len: impl Fn(usize) -> usize) -> Result<(), TryPushError> {
         if self.outstanding.is_some() {
             self.abort();
         }
-        if count == 1 {
-            self.check_len(len(0))?;
-        }
-        self.pusher.try_reserve(&self.shared.ring, count, len).map_err(|nothing| self.explain(nothing))
+        if count == 1 { self.check_len(len(0)) } else { Ok(()) }
     }
 
     #[cold]
@@ -237,29 +262,37 @@ impl Producer {
     }
 
     #[inline]
-    fn wait<T>(&mut self, attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>) -> Result<T, PushError> {
-        self.wait_for(None, attempt, PushError::unless_waiting)
+    fn wait<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,
+    ) -> Result<T, PushError> {
+        match attempt(self) {
+            Ok(done) => Ok(done),
+            Err(refused) => self.wait_on(refused, attempt),
+        }
+    }
+
+    #[cold]
+    fn wait_on<T>(
+        &mut self,
+        refused: TryPushError,
+        attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,
+    ) -> Result<T, PushError> {
+        unless_waiting(Err(refused), PushError::unless_waiting)
+            .or_else(|| self.wait_long(None, attempt, PushError::unless_waiting))
             .expect("without a deadline there is an answer")
     }
 
     fn wait_until<T>(
         &mut self,
         timeout: Duration,
-        attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,
     ) -> Result<T, PushTimeoutError> {
         let deadline = Instant::now().checked_add(timeout);
-        self.wait_for(deadline, attempt, PushTimeoutError::unless_waiting)
+        let answer = PushTimeoutError::unless_waiting;
+        unless_waiting(attempt(self), answer)
+            .or_else(|| self.wait_long(deadline, attempt, answer))
             .unwrap_or(Err(PushTimeoutError::Timeout))
-    }
-
-    #[inline]
-    fn wait_for<T, E>(
-        &mut self,
-        deadline: Option<Instant>,
-        mut attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,
-        answer: impl Fn(TryPushError) -> Option<E>,
-    ) -> Option<Result<T, E>> {
-        unless_waiting(attempt(self), &answer).or_else(|| self.wait_long(deadline, attempt, answer))
     }
 
     #[cold]
@@ -271,9 +304,17 @@ impl Producer {
     ) -> Option<Result<T, E>> {
         let shared = self.shared.clone();
         let owner = self.pusher.owner();
-        let look = || unless_waiting(attempt(self), &answer);
+        let mut patience = self.patience;
+        let look = |look| match look {
+            // Room is made by looking for it.
+            Look::Glance => None,
+            Look::Whole => unless_waiting(attempt(self), &answer),
+        };
         let more = || shared.ring.has_free_cell();
-        shared.wait_for(Side::Producers, owner, deadline, look, more)
+        let answer = shared.wait_for(Side::Producers, owner, deadline, &mut patience, look, more);
+        patience.learn(!shared.ring.has_free_cells());
+        self.patience = patience;
+        answer
     }
 }
 
@@ -323,10 +364,7 @@ pub struct Reservation<'a> {
 
 impl<'a> Reservation<'a> {
     fn new(producer: &'a mut Producer, reserved: Reserved, len: usize) -> Reservation<'a> {
-        let span = reserved
-            .stage(producer.shared.publish_time())
-            .message(&producer.shared.ring, &reserved, len)
-            .expect("the length is the one that was reserved");
+        let span = reserved.only(&producer.shared.ring, producer.shared.publish_time(), len);
         producer.outstanding = Some((reserved, true));
         Reservation { producer, reserved, span }
     }

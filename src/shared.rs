@@ -8,9 +8,9 @@ use crate::ring::groups::{self, NoService, Service, Wanted};
 use crate::ring::recover::{self, Settled};
 use crate::ring::words::{Binding, Owner, Tail, Unit};
 use crate::ring::{Ring, Slot, participant, reclaim};
+use crate::spin::{Look, Patience, Spin};
 use crate::sys::fork::Registration;
 use crate::sys::{process, wait};
-use crossbeam_utils::Backoff;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,8 @@ pub enum Wait {
 /// How long something must stand still before anybody asks whether its owner is dead.
 const STALLED: Duration = Duration::from_millis(1);
 
-/// One attachment.
+/// One attachment. Apart from the count of its owners, which changes whenever one of them waits.
+#[repr(align(128))]
 pub struct Shared {
     /// Goes before what it is about.
     _kept_from_children: Option<Registration>,
@@ -144,35 +145,38 @@ impl Shared {
         }
     }
 
-    /// Waits until `look` finds something, or the deadline. `more` says whether there is something left for another sleeper.
+    /// Waits until `look` finds something, or the deadline. It is told whether a glance is enough that costs the others nothing. `more` says whether there is
+    /// something left for another sleeper.
     pub fn wait_for<T>(
         &self,
         side: Side,
         owner: Owner,
         deadline: Option<Instant>,
-        mut look: impl FnMut() -> Option<T>,
+        patience: &mut Patience,
+        mut look: impl FnMut(Look) -> Option<T>,
         more: impl FnOnce() -> bool,
     ) -> Option<T> {
         let remaining = || match deadline {
             None => Some(Duration::MAX),
             Some(deadline) => deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()),
         };
-        let backoff = Backoff::new();
         let spins = match self.wait {
             Wait::Adaptive => *CORES > 1,
             Wait::Spin => true,
             Wait::Park => false,
         };
-        while spins && (self.wait == Wait::Spin || !backoff.is_completed()) {
-            backoff.snooze();
-            if let Some(found) = look() {
+        let mut spin = Spin::new(*patience);
+        while spins && (self.wait == Wait::Spin || !spin.is_over()) {
+            if let Some(found) = look(spin.next()) {
                 return Some(found);
             }
             if self.wait == Wait::Spin {
                 remaining()?;
             }
         }
-        self.parker.wait(&self.ring, side, owner, remaining, look, more)
+        let found = self.parker.wait(&self.ring, side, owner, remaining, || look(Look::Whole), more);
+        patience.learn_from_sleep(spin.begun);
+        found
     }
 }
 
@@ -188,8 +192,8 @@ pub fn unless_waiting<T, E, F>(
     }
 }
 
-/// On one core nothing happens while we look.
-static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+/// On one core nothing happens while we look. What this process may run on does not matter: the others may run elsewhere.
+static CORES: LazyLock<usize> = LazyLock::new(wait::processors);
 
 /// When a handle that makes no progress last asked whether the dead are the cause.
 #[derive(Debug, Default)]

@@ -123,6 +123,10 @@ impl Pace for Clock {
         Ok(messages)
     }
 
+    fn is_unlimited(&self) -> bool {
+        true
+    }
+
     fn now(&self) -> u64 {
         self.0
     }
@@ -219,12 +223,8 @@ impl Consumer {
     pub fn read(&self, claimed: &Claimed) -> Vec<u8> {
         // As in the handles: who claimed one message does not look at its publish word again, so the claim alone
         // must make it visible.
-        let is_message = |&at: &u64| claimed.cells == 1 || self.is_ready(at);
+        let is_message = |&at: &u64| claimed.cells == 1 || self.ring.has_message(at);
         claimed.positions().filter(is_message).map(|at| self.message(at)).collect()
-    }
-
-    fn is_ready(&self, at: u64) -> bool {
-        self.ring.published(at).is_some_and(|publish| publish.kind() == Kind::Ready)
     }
 
     fn message(&self, at: u64) -> u8 {

@@ -34,6 +34,41 @@ mod native {
     // SAFETY: as above.
     unsafe impl Sync for Region {}
 
+    /// Copies bytes as `copy_nonoverlapping` does. A call costs more than the few moves that a short message takes.
+    ///
+    /// # Safety
+    ///
+    /// As there: `from` is valid for reads and `to` for writes of `len` bytes, and they do not overlap.
+    #[inline(always)]
+    unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+        /// The first and the last bytes, as many as a `T` has; in the middle they may overlap.
+        ///
+        /// # Safety
+        ///
+        /// As for `copy`, and `len` is the length of one or two `T`, or between.
+        #[inline(always)]
+        unsafe fn ends<T>(from: *const u8, to: *mut u8, len: usize) {
+            let last = len - size_of::<T>();
+            let (from_last, to_last) = (from.wrapping_add(last), to.wrapping_add(last));
+            // SAFETY: a `T` at the start lies within the `len` bytes.
+            let head = unsafe { from.cast::<T>().read_unaligned() };
+            // SAFETY: so does one that ends with the last byte.
+            let tail = unsafe { from_last.cast::<T>().read_unaligned() };
+            // SAFETY: as above.
+            unsafe { to.cast::<T>().write_unaligned(head) };
+            // SAFETY: as above.
+            unsafe { to_last.cast::<T>().write_unaligned(tail) };
+        }
+        match len {
+            // SAFETY: the caller's promise, and these lengths.
+            8..=16 => unsafe { ends::<u64>(from, to, len) },
+            // SAFETY: as above.
+            17..=32 => unsafe { ends::<u128>(from, to, len) },
+            // SAFETY: the caller's promise.
+            _ => unsafe { to.copy_from_nonoverlapping(from, len) },
+        }
+    }
+
     impl Region {
         /// A whole file, mapped.
         pub fn mapping(map: memmap2::MmapRaw) -> Region {
@@ -104,7 +139,7 @@ mod native {
         pub fn write(&self, offset: usize, payload: &[u8]) {
             let to = self.bytes(offset, payload.len()).as_ptr();
             // SAFETY: the range lies inside the block, and a reservation has one owner until it is published.
-            unsafe { to.copy_from_nonoverlapping(payload.as_ptr(), payload.len()) }
+            unsafe { copy(payload.as_ptr(), to, payload.len()) }
         }
 
         /// Appends payload bytes of a message that the caller has claimed.
@@ -114,7 +149,7 @@ mod native {
             let from = self.bytes(offset, len).as_ptr();
             let end = into.spare_capacity_mut().as_mut_ptr().cast::<u8>();
             // SAFETY: `reserve` made room for `len` bytes; the source lies inside the block, and nobody writes it before it is acknowledged.
-            unsafe { end.copy_from_nonoverlapping(from, len) };
+            unsafe { copy(from, end, len) };
             // SAFETY: the copy initialised them.
             unsafe { into.set_len(into.len() + len) };
         }

@@ -3,9 +3,10 @@
 use super::groups::Service;
 use super::pace::Pace;
 use super::words::{Claim, ClaimIntent, Kind, Life, Link, Owner, Publish, State};
-use super::{Damaged, Group, Ring, reclaim};
+use super::{Damaged, Group, GroupPlace, Ring, SlotPlace, reclaim};
 use crate::fault::{self, Step};
 use crate::sync::{Ordering, fence_after_swap};
+use crossbeam_utils::Backoff;
 
 /// A ticketed consumer walks in order once in so many claims, so that a place whose drawer is gone is not left behind for long.
 const DRAWS_PER_WALK: u32 = 64;
@@ -15,6 +16,8 @@ const DRAWS_PER_WALK: u32 = 64;
 pub struct Popper {
     owner: Owner,
     entry: u16,
+    group_place: GroupPlace,
+    slot_place: SlotPlace,
     life: Life,
     /// What `life` says as long as the entry serves the group.
     said: u64,
@@ -70,16 +73,39 @@ pub enum Nothing {
 enum Swapped {
     /// The cells are this consumer's.
     Ours(Claimed),
-    /// Somebody else was first.
-    Others,
+    /// Somebody else was first, at this position.
+    Others(u64),
     /// The entry does not serve the group any more; nothing is claimed.
     Moved,
+}
+
+/// A walk along the claim chain.
+struct Walk {
+    /// The count of redeliveries when it set out.
+    redo: u64,
+    /// Whether it goes from the frontier on, to find what was put back.
+    sweeping: bool,
+    at: u64,
+}
+
+/// How far a claim came that was not to be had where the walk begins.
+pub struct Elsewhere(Begun);
+
+enum Begun {
+    /// It draws places.
+    Not,
+    /// Something was put back since the last walk.
+    Sweep { redo: u64 },
+    /// This was found at its first position; so much credit is left.
+    Walk { redo: u64, at: u64, look: Look, held: u64 },
 }
 
 /// What a look at one position says.
 enum Look {
     /// Claimed by this consumer.
     Taken(Claimed),
+    /// The claim word speaks of this lap.
+    Spoken(Claim),
     /// Claimed by others, or nothing to claim: go on there.
     Next(u64),
     /// Not published at this lap, or not to be claimed before what is below it.
@@ -88,6 +114,18 @@ enum Look {
     Paced(u64),
     /// The entry does not serve the group any more.
     Moved,
+}
+
+impl From<Swapped> for Look {
+    #[inline(always)]
+    fn from(swapped: Swapped) -> Look {
+        match swapped {
+            Swapped::Ours(claimed) => Look::Taken(claimed),
+            // What did they do there?
+            Swapped::Others(at) => Look::Next(at),
+            Swapped::Moved => Look::Moved,
+        }
+    }
 }
 
 /// Credit for one call: what is taken for a claim that others win serves the next attempt.
@@ -100,6 +138,9 @@ impl<P: Pace> Credit<'_, P> {
     /// For how many of `messages` there is credit; at least one, or the time to come again.
     #[inline]
     fn up_to(&mut self, messages: u64) -> Result<u64, u64> {
+        if self.pace.is_unlimited() {
+            return Ok(messages);
+        }
         if self.held < messages {
             match self.pace.take(messages - self.held) {
                 Ok(more) => self.held += more,
@@ -138,6 +179,8 @@ impl Popper {
         Popper {
             owner,
             entry,
+            group_place: group.place(),
+            slot_place: ring.slot(owner).place(),
             life,
             said: life.pack(),
             tenancy: life.tenancy.into(),
@@ -175,72 +218,168 @@ impl Popper {
         self.life.name
     }
 
+    /// Where it looks next, unless others have gone ahead.
+    pub fn place(&self) -> u64 {
+        self.place
+    }
+
+    /// Whether a claim may find something now: a glance at words that are written when it does.
+    pub fn sees_something(&self, ring: &Ring) -> bool {
+        let group = self.group(ring);
+        ring.published(self.hinted(&group)).is_some()
+            || group.redo().load(Ordering::Acquire) != self.redo_seen
+            || self.has_moved(&group)
+    }
+
+    /// Whether there was more to be claimed from `place` on than one message.
+    pub fn sees_more(&self, ring: &Ring, place: u64) -> bool {
+        self.place > place + 1 || ring.published(self.place).is_some()
+    }
+
     /// Claims up to `max` messages that lie side by side, for as many as `pace` gives credit for.
     #[inline]
     pub fn try_claim(&mut self, ring: &Ring, max: usize, pace: &mut impl Pace) -> Result<Claimed, Nothing> {
-        let group = ring.group(self.entry as usize);
-        let max = max.clamp(1, ring.max_batch()) as u64;
-        let mut credit = Credit { pace, held: 0 };
-        if self.ticketed
-            && let Some(drawn) = self.draw(ring, &group, max, &mut credit)
-        {
-            return drawn;
+        self.claim_here(ring, max, pace).or_else(|elsewhere| self.claim_elsewhere(ring, max, pace, elsewhere))
+    }
+
+    /// The same, if there is one where the walk begins, which is nearly always so; it was not handed out before. Otherwise
+    /// [`claim_elsewhere`](Self::claim_elsewhere) goes on.
+    #[inline(always)]
+    pub fn claim_here(&mut self, ring: &Ring, max: usize, pace: &mut impl Pace) -> Result<Claimed, Elsewhere> {
+        if self.ticketed {
+            return Err(Elsewhere(Begun::Not));
         }
-        // A walker of a ticketed group takes single cells only, in chain order (u).
-        let max = if self.ticketed { 1 } else { max };
-        self.walk(ring, &group, max, &mut credit)
+        let group = self.group(ring);
+        let redo = group.redo().load(Ordering::Acquire); // E7
+        if redo != self.redo_seen {
+            return Err(Elsewhere(Begun::Sweep { redo }));
+        }
+        let at = self.hinted(&group);
+        let mut credit = Credit { pace, held: 0 };
+        match self.look(ring, at, clamped(ring, max), &mut credit) {
+            Look::Taken(claimed) => {
+                self.taken(ring, &claimed);
+                Ok(claimed)
+            }
+            look => Err(Elsewhere(Begun::Walk { redo, at, look, held: credit.held })),
+        }
+    }
+
+    /// Goes on where [`claim_here`](Self::claim_here) has stopped.
+    #[inline(never)]
+    pub fn claim_elsewhere(
+        &mut self,
+        ring: &Ring,
+        max: usize,
+        pace: &mut impl Pace,
+        elsewhere: Elsewhere,
+    ) -> Result<Claimed, Nothing> {
+        let max = clamped(ring, max);
+        let mut credit = Credit { pace, held: 0 };
+        let (walk, look) = match elsewhere.0 {
+            Begun::Walk { redo, at, look, held } => {
+                credit.held = held;
+                (Walk { redo, sweeping: false, at }, look)
+            }
+            Begun::Sweep { redo } => {
+                let at = self.sweep_from(&self.group(ring), redo);
+                let look = self.look(ring, at, max, &mut credit);
+                (Walk { redo, sweeping: true, at }, look)
+            }
+            Begun::Not => {
+                if let Some(drawn) = self.draw(ring, max, &mut credit) {
+                    return drawn;
+                }
+                let walk = self.set_out(ring);
+                // A walker of a ticketed group takes single cells only, in chain order (u).
+                let look = self.look(ring, walk.at, 1, &mut credit);
+                return self.walk(ring, 1, credit, walk, look);
+            }
+        };
+        self.walk(ring, max, credit, walk, look)
+    }
+
+    /// The entry that it consumes from.
+    #[inline(always)]
+    fn group<'a>(&self, ring: &'a Ring) -> Group<'a> {
+        ring.group_at(self.group_place)
+    }
+
+    /// Everything below has been seen claimed, by this consumer or by others.
+    #[inline]
+    fn hinted(&self, group: &Group<'_>) -> u64 {
+        // H1: acquire, so that the chain below the hint is seen as who stored it saw it (E4).
+        self.place.max(group.head().load(Ordering::Acquire))
+    }
+
+    /// Where a walk begins.
+    fn set_out(&mut self, ring: &Ring) -> Walk {
+        let group = self.group(ring);
+        let redo = group.redo().load(Ordering::Acquire); // E7
+        let sweeping = redo != self.redo_seen;
+        let at = if sweeping { self.sweep_from(&group, redo) } else { self.hinted(&group) };
+        Walk { redo, sweeping, at }
     }
 
     /// Goes along the claim chain to the first message that can be claimed.
-    #[inline]
     fn walk(
         &mut self,
         ring: &Ring,
-        group: &Group<'_>,
         max: u64,
-        credit: &mut Credit<'_, impl Pace>,
+        mut credit: Credit<'_, impl Pace>,
+        mut walk: Walk,
+        mut look: Look,
     ) -> Result<Claimed, Nothing> {
+        let backoff = Backoff::new();
         loop {
-            let redo = group.redo().load(Ordering::Acquire); // E7
-            let sweeping = redo != self.redo_seen;
-            let mut at = if sweeping {
-                self.sweep_from(group, redo)
-            } else {
-                // H1: acquire, so that the chain below the hint is seen as who stored it saw it (E4).
-                self.place.max(group.head().load(Ordering::Acquire))
-            };
-            loop {
-                match self.look(ring, group, at, max, credit) {
-                    Look::Taken(claimed) => {
-                        self.taken(group, &claimed, redo, sweeping);
-                        return Ok(claimed);
+            match look {
+                Look::Taken(claimed) if claimed.came_back() => {
+                    self.sweep = (walk.redo, claimed.first.wrapping_add(1));
+                    return Ok(claimed);
+                }
+                Look::Taken(claimed) => {
+                    if walk.sweeping {
+                        // The end of the chain was reached, and nothing on the way was to be redelivered.
+                        self.redo_seen = walk.redo;
                     }
-                    Look::Next(next) => at = next,
-                    Look::Paced(until) => return Err(Nothing::Paced(until)),
-                    Look::Moved => return Err(Nothing::Moved),
-                    Look::Stop => {
-                        let frontier = group.frontier().position;
-                        if frontier > at {
-                            // Lapped: what was read belongs to a later lap.
-                            at = frontier;
-                            continue;
+                    self.taken(ring, &claimed);
+                    return Ok(claimed);
+                }
+                Look::Spoken(seen) => {
+                    look = self.look_again(ring, walk.at, seen, &mut credit);
+                    continue;
+                }
+                Look::Next(next) => {
+                    if next == walk.at {
+                        // Others get along faster, and so do all, if the lines stay with one of them for a while.
+                        backoff.spin();
+                    }
+                    walk.at = next;
+                }
+                Look::Paced(until) => return Err(Nothing::Paced(until)),
+                Look::Moved => return Err(Nothing::Moved),
+                Look::Stop => {
+                    let frontier = self.group(ring).frontier().position;
+                    if frontier > walk.at {
+                        // Lapped: what was read belongs to a later lap.
+                        walk.at = frontier;
+                    } else {
+                        if walk.sweeping {
+                            self.redo_seen = walk.redo;
                         }
-                        if sweeping {
-                            self.redo_seen = redo;
+                        self.place = self.place.max(walk.at);
+                        if let Some(nothing) = self.nothing_at(ring, walk.at, walk.redo) {
+                            return Err(nothing);
                         }
-                        self.place = self.place.max(at);
-                        match self.nothing_at(ring, group, at, redo) {
-                            Some(nothing) => return Err(nothing),
-                            None => break,
-                        }
+                        walk = self.set_out(ring);
                     }
                 }
             }
+            look = self.look(ring, walk.at, max, &mut credit);
         }
     }
 
     /// Where the walk for this count of redeliveries goes on.
-    #[cold]
     fn sweep_from(&mut self, group: &Group<'_>, redo: u64) -> u64 {
         let frontier = group.frontier().position;
         if self.sweep.0 != redo {
@@ -249,99 +388,76 @@ impl Popper {
         self.sweep.1.max(frontier)
     }
 
-    /// Remembers a claim made on a walk.
+    /// Remembers a fresh claim made on a walk.
     #[inline]
-    fn taken(&mut self, group: &Group<'_>, claimed: &Claimed, redo: u64, sweeping: bool) {
+    fn taken(&mut self, ring: &Ring, claimed: &Claimed) {
         let next = claimed.first.wrapping_add(claimed.cells);
-        if claimed.word.state() == State::Reclaim {
-            self.sweep = (redo, next);
-            return;
-        }
-        if sweeping {
-            // The end of the chain was reached, and nothing on the way was to be redelivered.
-            self.redo_seen = redo;
-        }
-        group.head().store(next, Ordering::Release); // H1 (E4)
+        self.group(ring).head().store(next, Ordering::Release); // H1 (E4)
         fault::point(Step::HintStored);
         self.place = self.place.max(next);
         if self.stalled {
             // Walks go on until no place below the head is left behind (x).
-            self.stalled = next < group.next_place(self.places);
+            self.stalled = next < self.group(ring).next_place(self.places);
         }
     }
 
-    /// Looks at one position of the chain and claims what is there.
-    #[inline]
-    fn look(
-        &mut self,
-        ring: &Ring,
-        group: &Group<'_>,
-        at: u64,
-        max: u64,
-        credit: &mut Credit<'_, impl Pace>,
-    ) -> Look {
+    /// Looks at one position of the chain and claims what nobody has claimed there.
+    #[inline(always)]
+    fn look(&mut self, ring: &Ring, at: u64, max: u64, credit: &mut Credit<'_, impl Pace>) -> Look {
+        let group = self.group(ring);
         let tag = group.tag(at, self.tenancy);
-        loop {
-            let seen = Claim(group.claim(at).load(Ordering::Acquire)); // C1 (E4)
-            if seen.is_at(tag) {
-                if seen.state() != State::Redo {
-                    return Look::Next(at.wrapping_add(seen.cells()));
-                }
-                if ring.is_letter(seen) {
-                    if self.passes_letters && ring.is_stuck_letter(seen) {
-                        return Look::Next(at.wrapping_add(1));
-                    }
-                    self.may_be_copied = ring.may_be_copied(seen);
-                } else if let Err(until) = credit.up_to(1) {
-                    return Look::Paced(until);
-                }
-                let word = seen.reclaimed(self.owner);
-                match self.swap(ring, group, at, seen, word, credit) {
-                    Swapped::Ours(claimed) => return Look::Taken(claimed),
-                    Swapped::Others => continue,
-                    Swapped::Moved => return Look::Moved,
-                }
-            }
-            // Published at this lap, after the claim word was read: so that word is of an earlier lap or tenancy.
-            let Some(publish) = ring.published(at) else {
-                return Look::Stop;
-            };
-            if publish.kind() != Kind::Ready {
+        let seen = Claim(group.claim(at).load(Ordering::Acquire)); // C1 (E4)
+        if seen.is_at(tag) {
+            return Look::Spoken(seen);
+        }
+        // Published at this lap, after the claim word was read: so that word is of an earlier lap or tenancy.
+        let publish = ring.cell(at).load(); // P2
+        if !publish.is_ready_at(ring.lap(at)) {
+            return if publish.is_at(ring.lap(at)) { Look::Next(at.wrapping_add(1)) } else { Look::Stop };
+        }
+        let cells = match ring.ready_from(at, max, ring.max_batch() as u64, credit) {
+            Ok(cells) => cells,
+            Err(until) => return Look::Paced(until),
+        };
+        self.swap(ring, at, seen, Claim::held(tag, self.owner, cells), credit).into()
+    }
+
+    /// Looks at a position whose word speaks of this lap: claims what was put back there.
+    fn look_again(&mut self, ring: &Ring, at: u64, seen: Claim, credit: &mut Credit<'_, impl Pace>) -> Look {
+        if seen.state() != State::Redo {
+            return Look::Next(at.wrapping_add(seen.cells()));
+        }
+        if ring.is_letter(seen) {
+            if self.passes_letters && ring.is_stuck_letter(seen) {
                 return Look::Next(at.wrapping_add(1));
             }
-            let cells = match ring.ready_from(at, max, ring.max_batch() as u64, credit) {
-                Ok(cells) => cells,
-                Err(until) => return Look::Paced(until),
-            };
-            let word = Claim::held(tag, self.owner, cells);
-            match self.swap(ring, group, at, seen, word, credit) {
-                Swapped::Ours(claimed) => return Look::Taken(claimed),
-                Swapped::Others => {}
-                Swapped::Moved => return Look::Moved,
-            }
+            self.may_be_copied = ring.may_be_copied(seen);
+        } else if let Err(until) = credit.up_to(1) {
+            return Look::Paced(until);
         }
+        self.swap(ring, at, seen, seen.reclaimed(self.owner), credit).into()
     }
 
     /// The one read-modify-write of a claim.
-    #[inline]
+    #[inline(always)]
     fn swap(
         &mut self,
         ring: &Ring,
-        group: &Group<'_>,
         at: u64,
         seen: Claim,
         word: Claim,
         credit: &Credit<'_, impl Pace>,
     ) -> Swapped {
+        let group = self.group(ring);
         // Read after the word that was seen: so that is none of a later tenancy, which the swap would destroy (G2).
-        if self.has_moved(group) {
+        if self.has_moved(&group) {
             return Swapped::Moved;
         }
         let intent = ClaimIntent {
             cells: word.cells(),
             entry: self.entry,
         };
-        let slot = ring.slot(self.owner);
+        let slot = ring.slot_at(self.slot_place);
         if ring.is_leased() {
             // L1: whoever sees the announcement, or the claim, sees the time.
             slot.claimed().store(credit.pace.now(), Ordering::Relaxed);
@@ -353,12 +469,12 @@ impl Popper {
             group.claim(at).compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
         if !swap(seen, word) {
-            return Swapped::Others;
+            return Swapped::Others(at);
         }
         fault::point(Step::Claimed);
         // Either who drains the entry sees the claim, or it is seen here that the entry drains (G3).
         fence_after_swap();
-        if self.has_moved(group) {
+        if self.has_moved(&group) {
             // Nothing was read, and who drained the entry may not have waited for it. If others have claimed it since, it is theirs.
             swap(word, seen);
             fault::point(Step::ClaimUndone);
@@ -377,9 +493,9 @@ impl Popper {
         pace: &mut impl Pace,
     ) -> Option<Claimed> {
         let credit = Credit { pace, held: 0 };
-        match self.swap(ring, &ring.group(self.entry.into()), at, seen, word, &credit) {
+        match self.swap(ring, at, seen, word, &credit) {
             Swapped::Ours(claimed) => Some(claimed),
-            Swapped::Others | Swapped::Moved => None,
+            Swapped::Others(_) | Swapped::Moved => None,
         }
     }
 
@@ -392,7 +508,8 @@ impl Popper {
 
     /// What it means that the chain ends at `at`; `None`: something has changed, look again.
     #[cold]
-    fn nothing_at(&self, ring: &Ring, group: &Group<'_>, at: u64, redo: u64) -> Option<Nothing> {
+    fn nothing_at(&self, ring: &Ring, at: u64, redo: u64) -> Option<Nothing> {
+        let group = &self.group(ring);
         let tail = ring.tail(); // T1
         if self.has_moved(group) {
             return Some(Nothing::Moved);
@@ -424,10 +541,10 @@ impl Popper {
     fn draw(
         &mut self,
         ring: &Ring,
-        group: &Group<'_>,
         max: u64,
         credit: &mut Credit<'_, impl Pace>,
     ) -> Option<Result<Claimed, Nothing>> {
+        let group = &self.group(ring);
         self.draws = self.draws.wrapping_add(1);
         if self.draws.is_multiple_of(DRAWS_PER_WALK) {
             let frontier = reclaim::advance(group);
@@ -440,7 +557,7 @@ impl Popper {
         }
         // Bounded: the head of a damaged file may be any number of places behind.
         for _ in 0..DRAWS_PER_WALK {
-            let drawn = self.claim_drawn(ring, group, max, credit);
+            let drawn = self.claim_drawn(ring, max, credit);
             if drawn.is_some() {
                 return drawn;
             }
@@ -475,10 +592,10 @@ impl Popper {
     fn claim_drawn(
         &mut self,
         ring: &Ring,
-        group: &Group<'_>,
         max: u64,
         credit: &mut Credit<'_, impl Pace>,
     ) -> Option<Result<Claimed, Nothing>> {
+        let group = &self.group(ring);
         while self.draw.0 < self.draw.1 {
             let at = self.draw.0;
             let tag = group.tag(at, self.tenancy);
@@ -507,12 +624,12 @@ impl Popper {
                 Err(until) => return Some(Err(Nothing::Paced(until))),
             };
             let word = Claim::held(tag, self.owner, cells);
-            match self.swap(ring, group, at, seen, word, credit) {
+            match self.swap(ring, at, seen, word, credit) {
                 Swapped::Ours(claimed) => {
                     self.draw.0 = at.wrapping_add(cells);
                     return Some(Ok(claimed));
                 }
-                Swapped::Others => {}
+                Swapped::Others(_) => {}
                 Swapped::Moved => return Some(Err(Nothing::Moved)),
             }
         }
@@ -522,8 +639,7 @@ impl Popper {
     /// Finishes everything that is claimed. False: the lease has expired, and it was put back meanwhile.
     #[inline]
     pub fn ack(&self, ring: &Ring, claimed: &Claimed) -> bool {
-        let tag = ring.group(self.entry as usize).tag(claimed.first, self.tenancy);
-        self.conclude(ring, claimed, Claim::done(tag, self.owner, claimed.cells), Step::Acked)
+        self.conclude(ring, claimed, claimed.word.finished(), Step::Acked)
     }
 
     /// Ends a claim by its first word, and lets its bytes go.
@@ -534,7 +650,7 @@ impl Popper {
         if ring.is_leased() {
             if !was_held {
                 // Who put it back may have been killed before it told anybody, and finds out no more when nothing is announced.
-                ring.group(self.entry as usize).announce_redo();
+                self.group(ring).announce_redo();
             }
             ring.slot(self.owner).let_go();
         }
@@ -544,7 +660,7 @@ impl Popper {
     /// Says in the first word of a claim what becomes of it. False: that has been said already, since the lease had expired.
     #[inline]
     fn settle(&self, ring: &Ring, claimed: &Claimed, word: Claim) -> bool {
-        let group = ring.group(self.entry as usize);
+        let group = self.group(ring);
         let at = group.claim(claimed.first);
         if !ring.is_leased() {
             // D1: release, pairs with F1 (E2). A plain store: nobody else changes a word that names a live owner.
@@ -557,7 +673,7 @@ impl Popper {
 
     /// The same of a word behind the first.
     fn settle_behind(&self, ring: &Ring, at: u64, word: Claim) -> bool {
-        let group = ring.group(self.entry as usize);
+        let group = self.group(ring);
         let behind = group.claim(at);
         if !ring.is_leased() {
             behind.store(word.0, Ordering::Release); // D1
@@ -572,7 +688,7 @@ impl Popper {
     ///
     /// Where claims have a lease, the room of all is kept until the rest is let go of.
     pub fn ack_first(&self, ring: &Ring, claimed: &mut Claimed, cells: u64) -> bool {
-        let group = ring.group(self.entry as usize);
+        let group = self.group(ring);
         let first = claimed.first.wrapping_add(cells);
         let left = claimed.cells - cells;
         let word = Claim::held(group.tag(first, self.tenancy), self.owner, left);
@@ -595,7 +711,7 @@ impl Popper {
 
     /// Puts back what is claimed from the cell `kept` on, and keeps what is before.
     pub fn release_from(&self, ring: &Ring, claimed: &mut Claimed, kept: u64) {
-        let group = ring.group(self.entry as usize);
+        let group = self.group(ring);
         self.put_back(ring, claimed, kept);
         if kept > 0 {
             let word = Claim::held(group.tag(claimed.first, self.tenancy), self.owner, kept);
@@ -611,7 +727,7 @@ impl Popper {
 
     /// First word last: a walker must not step from a shortened interval onto a word that says nothing yet.
     fn put_back(&self, ring: &Ring, claimed: &Claimed, kept: u64) {
-        let group = ring.group(self.entry as usize);
+        let group = self.group(ring);
         for distance in (kept..claimed.cells).rev() {
             let at = claimed.first.wrapping_add(distance);
             let word = group.put_back(at, group.tag(at, self.tenancy), claimed.word.deliveries());
@@ -631,6 +747,12 @@ impl Popper {
             self.sweep.0 = u64::MAX;
         }
     }
+}
+
+/// How many messages to claim at most, where `max` are asked for.
+#[inline]
+fn clamped(ring: &Ring, max: usize) -> u64 {
+    max.min(ring.max_batch()).max(1) as u64
 }
 
 impl Group<'_> {
@@ -671,8 +793,11 @@ impl Group<'_> {
 
 impl Ring {
     /// How many cells from the READY one at `at` on to claim: published ones, at most `most`, with at most `max` messages, all of which there is credit for.
-    #[inline]
+    #[inline(always)]
     fn ready_from(&self, at: u64, max: u64, most: u64, credit: &mut Credit<'_, impl Pace>) -> Result<u64, u64> {
+        if max == 1 {
+            return credit.up_to(1).map(|_| 1);
+        }
         let mut max = max;
         loop {
             let mut messages = 1;
@@ -699,8 +824,7 @@ impl Ring {
         match publish.link() {
             Link::First(_) => true,
             Link::Behind(distance) => {
-                let first = self.published(at.wrapping_sub(distance));
-                first.is_some_and(|first| first.kind() == Kind::Ready)
+                self.has_message(at.wrapping_sub(distance))
             }
         }
     }

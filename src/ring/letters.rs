@@ -5,7 +5,7 @@
 
 use super::claim::{Claimed, Popper};
 use super::push::Reserved;
-use super::words::{Claim, Extent, Kind, Owner, State};
+use super::words::{Claim, Extent, Owner, State};
 use super::{Ring, Span};
 use crate::fault::{self, Step};
 use crate::sync::{Ordering, fence};
@@ -61,8 +61,7 @@ impl Ring {
     pub fn has_letter(&self, origin: Origin) -> bool {
         let end = self.tail().position;
         (self.reaped().position..end).any(|at| {
-            let is_ready = self.published(at).is_some_and(|publish| publish.kind() == Kind::Ready);
-            let found = is_ready && self.origin(at) == Some(origin);
+            let found = self.has_message(at) && self.origin(at) == Some(origin);
             // Read afterwards: a cell that was not given back is not that of another letter.
             fence(Ordering::Acquire);
             found && self.reaped().position <= at

@@ -59,10 +59,15 @@ pub struct Ring {
     region: Region,
     layout: Layout,
     policy: Policy,
+    /// What turns a position into the index of its cell: one less than their number, a power of two.
+    mask: u64,
     lap_shift: u32,
+    cell_size: usize,
+    max_batch: usize,
     inline_len: usize,
     /// Units of the data ring.
     units: u64,
+    data_end: usize,
     max_len: usize,
 }
 
@@ -80,9 +85,13 @@ impl Ring {
         };
         Ring {
             policy,
+            mask: layout.geometry.cells - 1,
             lap_shift: layout.geometry.cells.trailing_zeros(),
+            cell_size: layout.geometry.cell_size as usize,
+            max_batch: words::MAX_BATCH.min(layout.geometry.cells as usize),
             inline_len: layout.inline_len(),
             units: layout.geometry.data_bytes / UNIT as u64,
+            data_end: layout.data + layout.geometry.data_bytes as usize,
             max_len: layout.max_len(),
             region,
             layout,
@@ -147,7 +156,7 @@ impl Ring {
     /// The number of cells.
     #[inline]
     pub fn cells(&self) -> u64 {
-        self.layout.geometry.cells
+        self.mask + 1
     }
 
     /// The longest message.
@@ -156,8 +165,9 @@ impl Ring {
     }
 
     /// The most cells of one reservation or claim.
+    #[inline]
     pub fn max_batch(&self) -> usize {
-        words::MAX_BATCH.min(self.cells() as usize)
+        self.max_batch
     }
 
     /// How often the ring had been gone round before this position.
@@ -168,7 +178,7 @@ impl Ring {
 
     #[inline]
     fn index(&self, position: u64) -> usize {
-        (position & (self.cells() - 1)) as usize
+        (position & self.mask) as usize
     }
 
     fn tail_pair(&self) -> &AtomicPair {
@@ -254,6 +264,16 @@ impl Ring {
         }
     }
 
+    #[inline]
+    fn group_at(&self, place: GroupPlace) -> Group<'_> {
+        Group { ring: self, at: place.at, claims: place.claims }
+    }
+
+    #[inline]
+    fn slot_at(&self, place: SlotPlace) -> Slot<'_> {
+        Slot { ring: self, at: place.0 }
+    }
+
     /// How many participants there is room for.
     pub fn participants(&self) -> usize {
         self.layout.geometry.participants as usize
@@ -271,8 +291,7 @@ impl Ring {
     fn cell(&self, position: u64) -> Cell<'_> {
         Cell {
             ring: self,
-            at: self.layout.cells
-                + self.index(position) * self.layout.geometry.cell_size as usize,
+            at: self.layout.cells + (self.index(position) * self.cell_size),
         }
     }
 
@@ -281,6 +300,18 @@ impl Ring {
     pub fn published(&self, position: u64) -> Option<Publish> {
         let word = self.cell(position).load();
         word.is_at(self.lap(position)).then_some(word)
+    }
+
+    /// Whether there is a message at a position.
+    #[inline]
+    pub fn has_message(&self, position: u64) -> bool {
+        self.cell(position).load().is_ready_at(self.lap(position))
+    }
+
+    /// How many messages there are in a range, which a file at rest may make as long as it likes.
+    pub fn count_messages(&self, range: std::ops::Range<u64>) -> usize {
+        let end = range.end.min(range.start.saturating_add(self.cells()));
+        (range.start..end).filter(|&at| self.has_message(at)).count()
     }
 
     /// Where a message of `len` bytes goes that is reserved with the data ring at `unit`, and where the ring stands afterwards.
@@ -303,16 +334,21 @@ impl Ring {
     /// The bytes of a message whose cell says `extent` and `len`, if they lie where a message can lie.
     #[inline]
     fn span(&self, cell: &Cell<'_>, extent: Extent, len: usize) -> Option<Span> {
-        if extent.inline {
-            return (len <= self.inline_len).then_some(Span {
-                offset: cell.at + cell::INLINE,
-                len,
-            });
+        let offset = self.offset(cell, extent);
+        let fits = match extent.inline {
+            true => len <= self.inline_len,
+            false => len <= self.max_len && len <= self.data_end - offset,
+        };
+        fits.then_some(Span { offset, len })
+    }
+
+    /// Where a message begins whose cell says `extent`.
+    #[inline]
+    fn offset(&self, cell: &Cell<'_>, extent: Extent) -> usize {
+        match extent.inline {
+            true => cell.at + cell::INLINE,
+            false => self.layout.data + (extent.unit.get() & (self.units - 1)) as usize * UNIT,
         }
-        let start = (extent.unit.get() & (self.units - 1)) as usize * UNIT;
-        let data_bytes = self.layout.geometry.data_bytes as usize;
-        let fits = len <= self.max_len && len <= data_bytes - start;
-        fits.then_some(Span { offset: self.layout.data + start, len })
     }
 
     /// Where the message of a claimed position is. The claim's acquire of the publish word (E1) is what makes these relaxed loads see it.
@@ -400,7 +436,18 @@ pub struct Group<'a> {
     claims: usize,
 }
 
+/// Where a group's words lie, for who uses them again and again.
+#[derive(Clone, Copy, Debug)]
+struct GroupPlace {
+    at: usize,
+    claims: usize,
+}
+
 impl<'a> Group<'a> {
+    fn place(&self) -> GroupPlace {
+        GroupPlace { at: self.at, claims: self.claims }
+    }
+
     /// A copy of what the entry is, on a line of its own: not older than what anybody acts on.
     #[inline]
     fn life(&self) -> &'a AtomicU64 {
@@ -474,7 +521,15 @@ pub struct Slot<'a> {
     at: usize,
 }
 
+/// Where a slot lies.
+#[derive(Clone, Copy, Debug)]
+struct SlotPlace(usize);
+
 impl<'a> Slot<'a> {
+    fn place(&self) -> SlotPlace {
+        SlotPlace(self.at)
+    }
+
     #[inline]
     fn word(&self, offset: usize) -> &'a AtomicU64 {
         self.ring.region.word(self.at + offset)

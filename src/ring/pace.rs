@@ -12,6 +12,9 @@ pub trait Pace {
     /// Takes credit for one to `messages` deliveries and says for how many, or when there will be some, in nanoseconds.
     fn take(&mut self, messages: u64) -> Result<u64, u64>;
 
+    /// Whether there is always credit.
+    fn is_unlimited(&self) -> bool;
+
     /// The time in nanoseconds, from which on a lease counts.
     fn now(&self) -> u64;
 }
@@ -30,12 +33,17 @@ impl<'a, C: Fn() -> u64> Paced<'a, C> {
 }
 
 impl<C: Fn() -> u64> Pace for Paced<'_, C> {
-    #[inline]
+    #[cold]
     fn take(&mut self, messages: u64) -> Result<u64, u64> {
-        match self.words.at(name::RATE).load(Ordering::Relaxed) {
+        match self.words.rate() {
             UNLIMITED => Ok(messages),
             rate => self.words.take(f64::from_bits(rate), self.now(), messages),
         }
+    }
+
+    #[inline]
+    fn is_unlimited(&self) -> bool {
+        self.words.rate() == UNLIMITED
     }
 
     fn now(&self) -> u64 {
@@ -65,7 +73,11 @@ impl Words<'_> {
         self.ring.region.word(self.pacer.0 + offset)
     }
 
-    #[cold]
+    #[inline]
+    fn rate(&self) -> u64 {
+        self.at(name::RATE).load(Ordering::Relaxed)
+    }
+
     fn take(&self, rate: f64, now: u64, messages: u64) -> Result<u64, u64> {
         let interval = interval(rate);
         let burst = match self.at(name::BURST).load(Ordering::Relaxed) {

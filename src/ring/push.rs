@@ -1,15 +1,17 @@
 //! Producers: announce, reserve, write, publish.
 
 use super::words::{Extent, Intent, Kind, Link, Owner, Publish, Reap, Size, Tail, Unit};
-use super::{Damaged, Ring, Span, reclaim, retain, scrub};
+use super::{Damaged, Ring, SlotPlace, Span, reclaim, retain, scrub};
 use crate::fault::{self, Step};
 use crate::file::layout::UNIT;
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, Pair, fence};
+use crossbeam_utils::Backoff;
 
 /// A producer as the protocol sees it.
 #[derive(Debug)]
 pub struct Pusher {
     owner: Owner,
+    slot: SlotPlace,
     /// `reap` as last seen. It may be behind, never ahead of any tail read later.
     reap: Reap,
 }
@@ -41,10 +43,19 @@ pub enum NoRoom {
     Damaged(Damaged),
 }
 
+/// Why an attempt to reserve has failed.
+#[derive(Debug)]
+pub enum Refused {
+    /// The tail has moved since it was read.
+    Late,
+    NoRoom(NoRoom),
+}
+
 impl Pusher {
     pub fn new(ring: &Ring, owner: Owner) -> Pusher {
         Pusher {
             owner,
+            slot: ring.slot(owner).place(),
             reap: ring.reaped(),
         }
     }
@@ -62,51 +73,82 @@ impl Pusher {
         count: usize,
         len: impl Fn(usize) -> usize,
     ) -> Result<Reserved, NoRoom> {
-        let cells = count as u64;
+        self.attempt(ring, count, &len).or_else(|refused| self.try_again(ring, refused, count, len))
+    }
+
+    /// Goes on after an [`attempt`](Self::attempt) that has failed.
+    #[cold]
+    pub fn try_again(
+        &mut self,
+        ring: &Ring,
+        mut refused: Refused,
+        count: usize,
+        len: impl Fn(usize) -> usize,
+    ) -> Result<Reserved, NoRoom> {
+        let backoff = Backoff::new();
         loop {
-            let pair = ring.tail_pair().load(Ordering::Acquire); // T1
-            let tail = Tail::unpack(pair);
-            if tail.closed {
-                return Err(NoRoom::Closed);
+            if let Refused::NoRoom(nothing) = refused {
+                return Err(nothing);
             }
-            let end = (0..count).fold(tail.unit, |unit, i| ring.place(unit, len(i)).1);
-            if !ring.has_room(tail, self.reap, cells, end)
-                && !self.make_room(ring, tail, cells, end)?
-            {
-                continue;
-            }
-            let reserved = Reserved {
-                first: tail.position,
-                cells,
-                unit: tail.unit,
-                end,
-                prev: tail.owner,
-            };
-            let next = Tail {
-                position: tail.position.wrapping_add(cells),
-                unit: end,
-                closed: false,
-                owner: self.owner,
-            };
-            let intent = Intent {
-                cells,
-                prev: tail.owner,
-            };
-            ring.slot(self.owner).announce_reservation(tail.position, intent); // I1
-            // T2: release, so that who reads the new tail sees the announcement (E3); acquire, for the next one's evidence.
-            let swapped = ring.tail_pair().compare_exchange(
-                pair,
-                next.pack(),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
-            if swapped.is_ok() {
-                // G5: between what was read of `reap` and what is written now, for those who replay. No instruction on x86.
-                fence(Ordering::Release);
-                fault::point(Step::TailSwapped);
-                return Ok(reserved);
+            // Others get along faster, and so do all, if the line stays with one of them for a while.
+            backoff.spin();
+            match self.attempt(ring, count, &len) {
+                Ok(reserved) => return Ok(reserved),
+                Err(again) => refused = again,
             }
         }
+    }
+
+    /// One attempt, from the tail as it is to the swap, which nearly always succeeds.
+    #[inline(always)]
+    pub fn attempt(
+        &mut self,
+        ring: &Ring,
+        count: usize,
+        len: impl Fn(usize) -> usize,
+    ) -> Result<Reserved, Refused> {
+        let cells = count as u64;
+        let pair = ring.tail_pair().load(Ordering::Acquire); // T1
+        let tail = Tail::unpack(pair);
+        if tail.closed {
+            return Err(Refused::NoRoom(NoRoom::Closed));
+        }
+        let end = (0..count).fold(tail.unit, |unit, i| ring.place(unit, len(i)).1);
+        if !ring.has_room(tail, self.reap, cells, end) {
+            self.make_room(ring, pair, cells, end)?;
+        }
+        let reserved = Reserved {
+            first: tail.position,
+            cells,
+            unit: tail.unit,
+            end,
+            prev: tail.owner,
+        };
+        let next = Tail {
+            position: tail.position.wrapping_add(cells),
+            unit: end,
+            closed: false,
+            owner: self.owner,
+        };
+        let intent = Intent {
+            cells,
+            prev: tail.owner,
+        };
+        ring.slot_at(self.slot).announce_reservation(tail.position, intent); // I1
+        // T2: release, so that who reads the new tail sees the announcement (E3); acquire, for the next one's evidence.
+        let swapped = ring.tail_pair().compare_exchange(
+            pair,
+            next.pack(),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        if swapped.is_err() {
+            return Err(Refused::Late);
+        }
+        // G5: between what was read of `reap` and what is written now, for those who replay. No instruction on x86.
+        fence(Ordering::Release);
+        fault::point(Step::TailSwapped);
+        Ok(reserved)
     }
 
     /// Whether a message of this length would find room.
@@ -114,23 +156,25 @@ impl Pusher {
         let tail = ring.tail();
         let (_, end) = ring.place(tail.unit, len);
         !tail.closed
-            && (ring.has_room(tail, self.reap, 1, end) || self.make_room(ring, tail, 1, end).is_ok())
+            && (ring.has_room(tail, self.reap, 1, end)
+                || !matches!(self.make_room(ring, tail.pack(), 1, end), Err(Refused::NoRoom(_))))
     }
 
-    /// Looks for room beyond the reap cursor last seen, and makes some. False: the tail has moved, look again.
+    /// Looks for room beyond the reap cursor last seen, and makes some.
     #[cold]
-    fn make_room(&mut self, ring: &Ring, tail: Tail, cells: u64, end: Unit) -> Result<bool, NoRoom> {
+    fn make_room(&mut self, ring: &Ring, tail: Pair, cells: u64, end: Unit) -> Result<(), Refused> {
+        let tail = Tail::unpack(tail);
         loop {
             self.reap = ring.reaped();
             // A cursor beyond the tail was reached by others since: the tail is old, not the ring full (P1).
             if self.reap.position > tail.position {
-                return Ok(false);
+                return Err(Refused::Late);
             }
             if ring.has_room(tail, self.reap, cells, end) {
-                return Ok(true);
+                return Ok(());
             }
             let kept = ring.kept();
-            let progress = reclaim::pass(ring).map_err(NoRoom::Damaged)?;
+            let progress = reclaim::pass(ring).map_err(|damaged| Refused::NoRoom(NoRoom::Damaged(damaged)))?;
             if !progress {
                 // Others may have made room between the look at `reap` and the pass that found nothing left to do.
                 if ring.reaped() != self.reap
@@ -140,7 +184,7 @@ impl Pusher {
                     continue;
                 }
                 let unmoved = ring.tail() == tail;
-                return if unmoved { Err(NoRoom::Full) } else { Ok(false) };
+                return Err(if unmoved { Refused::NoRoom(NoRoom::Full) } else { Refused::Late });
             }
         }
     }
@@ -148,17 +192,18 @@ impl Pusher {
     /// Publishes a reservation, as messages or, with another kind, as what readers step over.
     #[inline]
     pub fn publish(&self, ring: &Ring, reserved: &Reserved, kind: Kind) {
-        for distance in (0..reserved.cells).rev() {
+        let publish = |distance: u64, link| {
             let position = reserved.first.wrapping_add(distance);
-            let link = match distance {
-                0 => Link::First(reserved.prev),
-                _ => Link::Behind(distance),
-            };
             let word = Publish::new(ring.lap(position), link, kind);
             // P1: release, pairs with P2 (E1). Last to first: nobody passes an unpublished first cell, so a batch is whole or nothing.
             ring.cell(position).publish().store(word.0, Ordering::Release);
-            fault::point(if distance == 0 { Step::FirstPublished } else { Step::LaterPublished });
+        };
+        for distance in (1..reserved.cells).rev() {
+            publish(distance, Link::Behind(distance));
+            fault::point(Step::LaterPublished);
         }
+        publish(0, Link::First(reserved.prev));
+        fault::point(Step::FirstPublished);
     }
 }
 
@@ -167,6 +212,13 @@ impl Reserved {
     #[inline]
     pub fn stage(&self, time: u64) -> Stage {
         Stage { position: self.first, unit: self.unit, time }
+    }
+
+    /// Stages its only message, of the length that it was reserved for.
+    #[inline]
+    pub fn only(&self, ring: &Ring, time: u64, len: usize) -> Span {
+        let (extent, _) = ring.place(self.unit, len);
+        ring.stage(self.first, extent, len, time)
     }
 }
 
@@ -180,10 +232,7 @@ impl Stage {
         {
             return None;
         }
-        if self.time != 0 {
-            ring.cell(self.position).origin().store(self.time, Ordering::Relaxed);
-        }
-        let span = ring.stage(self.position, extent, len);
+        let span = ring.stage(self.position, extent, len, self.time);
         self.unit = next;
         self.position = self.position.wrapping_add(1);
         Some(span)
@@ -210,14 +259,11 @@ impl Ring {
     /// Whether `cells` cells and the data up to `end` are free, as far as `reap` says.
     #[inline]
     fn has_room(&self, tail: Tail, reap: Reap, cells: u64, end: Unit) -> bool {
+        let needed = end.since(tail.unit);
         // Nothing is in use where reap has reached this tail, whatever its unit: the swap of the tail will prove that it had not moved.
-        let used = if reap.position == tail.position {
-            0
-        } else {
-            tail.unit.since(reap.unit)
-        };
-        tail.position.wrapping_sub(reap.position).saturating_add(cells) <= self.cells()
-            && used + end.since(tail.unit) <= self.units
+        let used = || if reap.position == tail.position { 0 } else { tail.unit.since(reap.unit) };
+        tail.position.wrapping_sub(reap.position) <= self.cells() - cells
+            && (needed == 0 || used() + needed <= self.units)
     }
 
     /// Whether another producer may find room: a guess, for sleepers.
@@ -225,7 +271,13 @@ impl Ring {
         self.tail().position.wrapping_sub(self.reaped().position) < self.cells()
     }
 
+    /// Whether an eighth of the cells is free: a guess, as before.
+    pub fn has_free_cells(&self) -> bool {
+        self.tail().position.wrapping_sub(self.reaped().position) <= self.cells() - self.cells() / 8
+    }
+
     /// Whether messages of these lengths fit an empty ring in one piece, wherever it begins: their sum and the longest, for the padding.
+    #[inline]
     pub fn batch_fits(&self, lens: impl Iterator<Item = usize>) -> bool {
         let units = |len: usize| if len <= self.inline_len { 0 } else { len.div_ceil(UNIT) as u64 };
         let (sum, longest) = lens.fold((0u64, 0), |(sum, longest), len| {
@@ -235,13 +287,16 @@ impl Ring {
     }
 
     #[inline]
-    fn stage(&self, position: u64, extent: Extent, len: usize) -> Span {
+    fn stage(&self, position: u64, extent: Extent, len: usize, time: u64) -> Span {
         let cell = self.cell(position);
+        if time != 0 {
+            cell.origin().store(time, Ordering::Relaxed);
+        }
         cell.extent().store(extent.pack(), Ordering::Relaxed);
         self.set_len(position, len);
         fault::point(Step::CellStaged);
-        self.span(&cell, extent, len)
-            .expect("a reserved message lies inside the ring")
+        // Where `place` put it: inside the ring.
+        Span { offset: self.offset(&cell, extent), len }
     }
 
     /// Says how long a staged message is: what was reserved for it, or less.

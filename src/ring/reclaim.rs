@@ -44,12 +44,15 @@ pub fn advance(group: &Group<'_>) -> u64 {
 impl Group<'_> {
     /// How far, from the frontier on, everything is done, or without a message and unclaimed; at most `step` positions or an interval more.
     pub fn done_from(&self, frontier: &Frontier, step: u64) -> u64 {
-        let mut to = frontier.position;
+        let (mut to, tenancy) = (frontier.position, frontier.tenancy());
         while to.wrapping_sub(frontier.position) < step {
             let claim = Claim(self.claim(to).load(Ordering::Acquire)); // F1, pairs with D1 (E2)
-            if claim.is_at(self.tag(to, frontier.tenancy())) {
+            let tag = self.tag(to, tenancy);
+            if claim.is_done_at(tag) {
+                to = to.wrapping_add(claim.count() + 1);
+            } else if claim.is_at(tag) {
                 match claim.state() {
-                    State::Done | State::Dead => to = to.wrapping_add(claim.cells()),
+                    State::Dead => to = to.wrapping_add(1),
                     _ => break,
                 }
             } else {

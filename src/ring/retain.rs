@@ -3,7 +3,7 @@
 //! `kept` says where they begin and how many they are. `reap` follows it: so it is moved first, by one exact swap, while the cells that
 //! it gives up are still there to be counted.
 
-use super::words::{Kept, Kind, Reap};
+use super::words::{Kept, Reap};
 use super::{Ring, reclaim};
 use crate::fault::{self, Step};
 use crate::file::layout::cursor;
@@ -186,16 +186,5 @@ impl Ring {
     /// How many retained messages have given way to new ones. Who is killed may leave what it took uncounted.
     pub fn gave_way(&self) -> &AtomicU64 {
         self.region.word(cursor::GAVE_WAY)
-    }
-
-    /// How many messages there are in a range, which a file at rest may make as long as it likes.
-    pub fn count_messages(&self, range: std::ops::Range<u64>) -> usize {
-        let end = range.end.min(range.start.saturating_add(self.cells()));
-        (range.start..end).filter(|&at| self.has_message(at)).count()
-    }
-
-    /// Whether there is a message at a published position.
-    pub fn has_message(&self, at: u64) -> bool {
-        self.published(at).is_some_and(|publish| publish.kind() == Kind::Ready)
     }
 }

@@ -20,6 +20,10 @@ impl Pace for Unpaced {
         Ok(messages)
     }
 
+    fn is_unlimited(&self) -> bool {
+        true
+    }
+
     fn now(&self) -> u64 {
         u64::MAX
     }

@@ -344,6 +344,12 @@ impl Publish {
         field(self.0, 18, 46) == at(lap, 0, 46) && field(self.0, 0, 2) != 0
     }
 
+    /// Whether it is published as a message for the position of this lap.
+    #[inline]
+    pub const fn is_ready_at(self, lap: u64) -> bool {
+        self.0 & !at(u64::MAX, 2, 16) == at(lap, 18, 46) | 1
+    }
+
     #[inline]
     pub const fn kind(self) -> Kind {
         match field(self.0, 0, 2) {
@@ -459,6 +465,16 @@ impl Claim {
         Claim::pack(tag, owner, cells - 1, State::Done)
     }
 
+    /// `{ owner, state: Done, cells }` of a word in state Claim or Reclaim.
+    #[inline]
+    pub const fn finished(self) -> Claim {
+        match self.state() {
+            // The count stays what it is.
+            State::Claim => Claim(self.0 ^ 1 ^ 2),
+            _ => Claim::done(self.tag(), self.owner(), 1),
+        }
+    }
+
     /// `{ owner, state: Redo, deliveries }`: put back by one who found no room to set it aside, and so knows that there is no copy.
     pub const fn uncopied(tag: u64, owner: Owner, deliveries: u64) -> Claim {
         Claim::pack(tag, owner, deliveries, State::Redo)
@@ -507,10 +523,17 @@ impl Claim {
         self.tag() == at(tag, 0, 40) && field(self.0, 0, 3) != 0
     }
 
+    /// Whether the word says of this lap and tenancy that its cells are finished, one more than it counts.
+    #[inline]
+    pub const fn is_done_at(self, tag: u64) -> bool {
+        self.tag() == at(tag, 0, 40) && field(self.0, 0, 3) == 2
+    }
+
     pub const fn owner(self) -> Owner {
         Owner(field(self.0, 13, OWNER_BITS) as u16)
     }
 
+    #[inline]
     pub const fn count(self) -> u64 {
         field(self.0, 3, 10)
     }

@@ -79,6 +79,12 @@ pub fn heavy_fence() -> bool {
     membarrier(GLOBAL_EXPEDITED)
 }
 
+/// How many processors the machine has.
+pub fn processors() -> usize {
+    // SAFETY: takes no pointers.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }).unwrap_or(1)
+}
+
 /// Time since boot that no clock setting changes, to a few milliseconds.
 pub fn clock() -> Duration {
     read(libc::CLOCK_MONOTONIC_COARSE)

@@ -38,3 +38,7 @@ pub fn clock() -> Duration {
 pub fn nanos() -> u64 {
     0
 }
+
+pub fn processors() -> usize {
+    2
+}
