@@ -1024,3 +1024,135 @@ fn a_demo_that_is_killed_leaves_nothing() {
     drop(demo);
     wait_until("its workers have cleaned up", || bench.names().is_empty());
 }
+
+// ---- bench ----------------------------------------------------------------------------------------
+
+/// A command that measures for some seconds; nothing of it may be left in any directory that it used.
+fn measured(bench: &Bench, arguments: &[&str]) -> String {
+    let running = bench.start("bench", "", arguments, b"");
+    let own = format!("ringfile-bench-{}-", running.child.id());
+    let done = running.finish().expect(0);
+    assert_eq!(bench.names(), [""; 0]);
+    for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+        assert!(!entry.file_name().to_string_lossy().starts_with(&own), "{entry:?}");
+    }
+    String::from_utf8(done.out).expect("text")
+}
+
+/// Null is what the machine was too busy for.
+#[track_caller]
+fn is_figure(value: &Value) -> bool {
+    match value.as_f64() {
+        None => assert!(value.is_null(), "{value}"),
+        Some(figure) => assert!(figure.is_finite() && figure > 0.0, "{figure}"),
+    }
+    value.is_number()
+}
+
+#[test]
+fn a_bench_measures_everything_beside_its_floor() {
+    let bench = Bench::new("bench-json");
+    let answer: Value = serde_json::from_str(&measured(&bench, &["--quick", "--json"])).expect("JSON");
+    assert!(is_figure(&answer["msync_page_ns"]));
+    let array = |name: &str| answer[name].as_array().expect("an array").clone();
+    let homes = if answer["tmpfs"] == true { 3 } else { 2 };
+
+    let throughput = array("throughput");
+    let of = |shape: &'static str| throughput.iter().filter(move |row| row["shape"] == shape);
+    // Three sizes, one by one and in batches.
+    assert_eq!(of("one thread").count(), 6 * (1 + homes));
+    for row in of("one thread") {
+        assert!(is_figure(&row["ns"]), "{row}");
+        assert_eq!(is_figure(&row["times_floor"]), row["of"] != "floor", "{row}");
+    }
+    let distances = array("distances").len();
+    assert!(distances > 0, "no round was undisturbed");
+    assert_eq!(of("two threads").count(), 6 * (1 + homes) * distances);
+    assert_eq!(of("two processes").count(), 6 * homes * distances);
+    assert!(throughput.iter().filter(|row| is_figure(&row["ns"])).count() > 0);
+
+    let latency = array("latency");
+    for (what, rows) in [("round trip", homes), ("one way", 1 + homes), ("wake-up", 2)] {
+        let of = latency.iter().filter(|row| row["what"] == what);
+        assert_eq!(of.count(), rows * distances, "{what}");
+    }
+    for row in &latency {
+        let ns = ["p50", "p99", "p99.9", "p99.99"].map(|percentile| row["ns"][percentile].as_f64());
+        let known: Vec<f64> = ns.into_iter().flatten().collect();
+        assert!(known.is_sorted() && known.first().is_none_or(|&first| first > 0.0), "{row}");
+        assert_eq!(known.is_empty(), row["messages"] == 0, "{row}");
+    }
+}
+
+#[test]
+fn a_bench_on_one_core_says_so() {
+    let bench = Bench::new("bench-one-core");
+    let dir = bench.path("here").display().to_string();
+    fs::create_dir(&dir).expect("a directory");
+    // What a thread starts may run where it may itself; the harness's own threads stay as they are.
+    let text = std::thread::scope(|scope| {
+        let on_one_core = scope.spawn(|| {
+            // SAFETY: the call returns a number and touches nothing.
+            let core = usize::try_from(unsafe { libc::sched_getcpu() }).expect("it runs somewhere");
+            // SAFETY: a plain value, for which all zeroes is the empty set.
+            let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+            // SAFETY: a plain value and a number within it.
+            unsafe { libc::CPU_SET(core, &mut set) };
+            // SAFETY: the set outlives the call.
+            assert_eq!(0, unsafe {
+                libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
+            });
+            let running = bench.start("bench", "", &["--quick", "--dir", &dir], b"");
+            String::from_utf8(running.finish().expect(0).out).expect("text")
+        });
+        on_one_core.join().expect("it does not panic")
+    });
+    fs::remove_dir(dir).expect("nothing is left in it");
+    for row in
+        ["only one", "one thread", "two threads, on one core", "1 KiB, by 64", "to a process that sleeps"]
+    {
+        assert!(text.contains(row), "{row}: {text}");
+    }
+}
+
+#[test]
+fn a_bench_that_cannot_write_says_where() {
+    let bench = Bench::new("bench-nowhere");
+    bench.file("file", b"");
+    for place in ["missing", "file"] {
+        let place = bench.path(place).display().to_string();
+        let done = bench.run("bench", "", &["--dir", &place], b"").expect(1);
+        assert!(done.err.contains(&place) && done.err.contains("--dir"), "{done:?}");
+    }
+}
+
+/// A bench that measures for long, and its other process.
+fn two_processes(bench: &Bench) -> (Running, String) {
+    let running = bench.start("bench", "", &["--seconds", "300"], b"");
+    let children = format!("/proc/{0}/task/{0}/children", running.child.id());
+    let child = || fs::read_to_string(&children).unwrap_or_default().trim().to_owned();
+    wait_until("it has another process", || !child().is_empty());
+    wait_until("its files are gone", || bench.names().is_empty());
+    std::thread::sleep(Duration::from_millis(300));
+    (running, child())
+}
+
+#[test]
+fn a_bench_that_is_killed_leaves_nothing() {
+    let bench = Bench::new("bench-killed");
+    let (running, child) = two_processes(&bench);
+    drop(running);
+    // Of a zombie, which is waited for by whoever adopted it, nothing runs.
+    wait_until("the other has ended", || fs::read_link(format!("/proc/{child}/exe")).is_err());
+    assert_eq!(bench.names(), [""; 0]);
+}
+
+#[test]
+fn a_bench_whose_other_process_is_killed_says_so() {
+    let bench = Bench::new("bench-bereft");
+    let (running, child) = two_processes(&bench);
+    assert!(
+        std::process::Command::new("kill").args(["-KILL", &child]).status().expect("kill runs").success()
+    );
+    running.finish().expect(1);
+}

@@ -1,7 +1,8 @@
-//! The command line: `ringfile create`, `push`, `pop`, `replay`, `rewind`, `rate`, `remove`, `stat`, `verify`, `recover`, `reap`, `close` and `demo`.
+//! The command line: `ringfile create`, `push`, `pop`, `replay`, `rewind`, `rate`, `remove`, `stat`, `verify`, `recover`, `reap`, `close`, `demo` and `bench`.
 //!
 //! Each command is a file of its own, with its options, its help and what it does. Here they are only told apart.
 
+mod bench;
 mod close;
 mod create;
 mod demo;
@@ -49,6 +50,7 @@ Examples:
   ringfile rewind jobs.ring --group audit        let the group have all of that again
   ringfile stat jobs.ring --watch                how much, how fast, and who holds it up
   ringfile close jobs.ring                       no more pushes; whoever follows ends
+  ringfile bench --quick                         how fast it is on this machine
 
 Exit codes:
   0 done, 1 failed, 2 wrong usage, 3 nothing there or timed out, 4 not a ring or damaged";
@@ -68,10 +70,13 @@ enum Command {
     Reap(reap::Args),
     Close(close::Args),
     Demo(demo::Args),
+    Bench(bench::Args),
     #[command(name = demo::PRODUCER, hide = true)]
     DemoProducer(demo::worker::Args),
     #[command(name = demo::CONSUMER, hide = true)]
     DemoConsumer(demo::worker::Args),
+    #[command(name = bench::partner::COMMAND, hide = true)]
+    BenchPartner(bench::partner::Args),
 }
 
 fn main() -> ExitCode {
@@ -89,8 +94,10 @@ fn main() -> ExitCode {
         Command::Reap(args) => args.run(),
         Command::Close(args) => args.run(),
         Command::Demo(args) => args.run(),
+        Command::Bench(args) => args.run(),
         Command::DemoProducer(args) => args.produce(),
         Command::DemoConsumer(args) => args.consume(),
+        Command::BenchPartner(args) => args.run(),
     };
     done.map_or_else(Failure::report, |()| ExitCode::SUCCESS)
 }
