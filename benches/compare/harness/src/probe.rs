@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How far a cache line has to go from core to core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Distance {
     Near,
     Far,
@@ -88,7 +89,7 @@ pub fn distance(one_way: f64) -> Distance {
 }
 
 /// Keeps this thread on a core, if there is one of this number; else the probe shows zero distance, which is true.
-fn pin(core: usize) {
+pub fn pin(core: usize) {
     // SAFETY: the set is a plain value, all zeroes is the empty one, and it outlives the call, whose failure changes nothing.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
