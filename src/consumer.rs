@@ -129,7 +129,7 @@ impl Consumer {
     #[inline]
     pub fn try_pop_into(&mut self, message: &mut Vec<u8>) -> Result<Position, TryPopError> {
         match self.claim_here(1) {
-            Ok(claimed) => self.take(&claimed, message).unwrap_or_else(|| self.try_pop_into(message)),
+            Ok(claimed) => self.take(&claimed, message).unwrap_or_else(|| self.try_pop_again(message)),
             Err(elsewhere) => self.try_pop_elsewhere(elsewhere, message),
         }
     }
@@ -142,7 +142,19 @@ impl Consumer {
     ) -> Result<Position, TryPopError> {
         message.clear();
         let claimed = self.claim_elsewhere(1, elsewhere)?;
-        self.take(&claimed, message).unwrap_or_else(|| self.try_pop_into(message))
+        self.take(&claimed, message).unwrap_or_else(|| self.try_pop_again(message))
+    }
+
+    /// After a lease that expired between a claim and its end.
+    #[cold]
+    fn try_pop_again(&mut self, message: &mut Vec<u8>) -> Result<Position, TryPopError> {
+        loop {
+            message.clear();
+            let claimed = self.claim_cells(1)?;
+            if let Some(taken) = self.take(&claimed, message) {
+                return taken;
+            }
+        }
     }
 
     /// Copies a claimed message and finishes it. `None`: its lease expired meanwhile, and it is somebody else's.
@@ -275,7 +287,7 @@ impl Consumer {
             seen.end = at + 1;
         }
         // What is behind the last has no message.
-        seen.end = claimed.first + claimed.cells;
+        seen.end = claimed.end();
         Ok(seen.ack())
     }
 
@@ -307,7 +319,7 @@ impl Consumer {
         }
         let ring = &self.shared.ring;
         let claimed = self.popper.claim_here(ring, max, &mut Paced::new(ring, self.pacer, wait::nanos))?;
-        if (claimed.first ^ (claimed.first + claimed.cells)) >= ADVANCED_AFTER {
+        if (claimed.first ^ claimed.end()) >= ADVANCED_AFTER {
             self.advance();
         }
         if self.patrol.is_due() {
@@ -512,7 +524,7 @@ impl Consumer {
         let ring = &self.shared.ring;
         match &mut self.claimed {
             None => Ok(()),
-            Some(claimed) if rest == claimed.first + claimed.cells => self.ack(),
+            Some(claimed) if rest == claimed.end() => self.ack(),
             Some(claimed) => {
                 let cells = rest - claimed.first;
                 let finished = self.popper.ack_first(ring, claimed, cells);

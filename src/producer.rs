@@ -168,9 +168,15 @@ impl Producer {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, PushError> {
-        let reserved = self.wait(|p| p.reserve_cell(len))?;
-        Ok(Reservation::new(self, reserved, len))
+        match self.reserve_cell(len) {
+            Ok(reserved) => Ok(Reservation::new(self, reserved, len)),
+            Err(refused) => {
+                let reserved = self.wait_on(refused, |p| p.reserve_cell(len))?;
+                Ok(Reservation::new(self, reserved, len))
+            }
+        }
     }
 
     /// As [`reserve`](Self::reserve), if there is room now.
@@ -358,27 +364,35 @@ impl fmt::Debug for Producer {
 /// A place in the queue that its producer writes itself. Dropped without a commit it is aborted: readers step over it.
 pub struct Reservation<'a> {
     producer: &'a mut Producer,
-    reserved: Reserved,
     span: Span,
 }
 
 impl<'a> Reservation<'a> {
+    #[inline(always)]
     fn new(producer: &'a mut Producer, reserved: Reserved, len: usize) -> Reservation<'a> {
         let span = reserved.only(&producer.shared.ring, producer.shared.publish_time(), len);
         producer.outstanding = Some((reserved, true));
-        Reservation { producer, reserved, span }
+        Reservation { producer, span }
+    }
+
+    #[inline]
+    fn reserved(&self) -> &Reserved {
+        let (reserved, _) = self.producer.outstanding.as_ref().expect("it is outstanding");
+        reserved
     }
 
     /// The position that the message will have.
     pub fn position(&self) -> Position {
-        Position(self.reserved.first)
+        Position(self.reserved().first)
     }
 
     /// Publishes the message.
+    #[inline]
     pub fn commit(self) -> Position {
+        let position = self.position();
+        self.producer.publish(self.reserved(), Kind::Ready);
         self.producer.outstanding = None;
-        self.producer.publish(&self.reserved, Kind::Ready);
-        Position(self.reserved.first)
+        position
     }
 
     /// Publishes the first `len` bytes as the message.
@@ -388,7 +402,7 @@ impl<'a> Reservation<'a> {
     /// If `len` is more than was reserved.
     pub fn commit_len(self, len: usize) -> Position {
         assert!(len <= self.span.len, "{len} bytes were not reserved, only {}", self.span.len);
-        self.producer.shared.ring.set_len(self.reserved.first, len);
+        self.producer.shared.ring.set_len(self.reserved().first, len);
         self.commit()
     }
 }
@@ -419,6 +433,6 @@ impl Drop for Reservation<'_> {
 
 impl fmt::Debug for Reservation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reservation").field("reserved", &self.reserved).finish_non_exhaustive()
+        f.debug_struct("Reservation").field("reserved", self.reserved()).finish_non_exhaustive()
     }
 }

@@ -1033,7 +1033,7 @@ fn rewinds_beside_producers_and_a_consumer_leave_nothing_out() {
                 }
                 seen
             });
-            for _ in 0..2 {
+            let rewind = || {
                 scope.spawn(|| {
                     while !over.load(Ordering::Acquire) {
                         match queue.rewind() {
@@ -1043,8 +1043,9 @@ fn rewinds_beside_producers_and_a_consumer_leave_nothing_out() {
                         }
                         thread::sleep(Duration::from_micros(700));
                     }
-                });
-            }
+                })
+            };
+            let rewinding = [rewind(), rewind()];
             let producing: Vec<_> = (0..2)
                 .map(|p| {
                     let mut producer = queue.producer().unwrap();
@@ -1057,6 +1058,8 @@ fn rewinds_beside_producers_and_a_consumer_leave_nothing_out() {
                 .collect();
             producing.into_iter().for_each(|p| p.join().unwrap());
             over.store(true, Ordering::Release);
+            // A rewind behind the consumer's last look would leave something in the closed queue.
+            rewinding.into_iter().for_each(|rewinding| rewinding.join().unwrap());
             queue.close();
             consuming.join().unwrap()
         });

@@ -153,6 +153,12 @@ impl<P: Pace> Credit<'_, P> {
 }
 
 impl Claimed {
+    /// The position behind it.
+    #[inline]
+    pub fn end(&self) -> u64 {
+        self.first.wrapping_add(self.cells)
+    }
+
     /// Its positions, those without a message included.
     pub fn positions(&self) -> std::ops::Range<u64> {
         self.first..self.first + self.cells
@@ -334,7 +340,7 @@ impl Popper {
         loop {
             match look {
                 Look::Taken(claimed) if claimed.came_back() => {
-                    self.sweep = (walk.redo, claimed.first.wrapping_add(1));
+                    self.sweep = (walk.redo, claimed.end());
                     return Ok(claimed);
                 }
                 Look::Taken(claimed) => {
@@ -391,7 +397,7 @@ impl Popper {
     /// Remembers a fresh claim made on a walk.
     #[inline]
     fn taken(&mut self, ring: &Ring, claimed: &Claimed) {
-        let next = claimed.first.wrapping_add(claimed.cells);
+        let next = claimed.end();
         self.group(ring).head().store(next, Ordering::Release); // H1 (E4)
         fault::point(Step::HintStored);
         self.place = self.place.max(next);
