@@ -1,12 +1,13 @@
-//! Consumers, and what they hold while they work on it.
+//! Consumers: how they find their messages, and wait for them.
 
+use crate::delivery::{Batch, Delivery, lend};
 use crate::error::{AttachError, Expired, PopError, PopTimeoutError, TryPopError};
 use crate::park::Side;
 use crate::position::Position;
 use crate::producer::Producer;
 use crate::ring::claim::{Claimed, Elsewhere, Nothing, Popper};
 use crate::ring::groups::{NoService, Service};
-use crate::ring::letters::{self, Letters as _};
+use crate::ring::letters::Letters as _;
 use crate::ring::pace::{Paced, Pacer};
 use crate::ring::{Ring, Span, participant, reclaim};
 use crate::shared::{Patrol, Shared, Stall, unless_waiting};
@@ -15,7 +16,6 @@ use crate::sys::wait;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -179,20 +179,20 @@ impl Consumer {
     #[inline]
     pub fn claim(&mut self) -> Result<Delivery<'_>, PopError> {
         let span = self.wait(Self::claim_one)?;
-        Ok(Delivery { consumer: self, span })
+        Ok(Delivery::new(self, span))
     }
 
     /// As [`claim`](Self::claim), if there is a message.
     #[inline]
     pub fn try_claim(&mut self) -> Result<Delivery<'_>, TryPopError> {
         let span = self.claim_one()?;
-        Ok(Delivery { consumer: self, span })
+        Ok(Delivery::new(self, span))
     }
 
     /// As [`claim`](Self::claim), waiting at most `timeout`.
     pub fn claim_timeout(&mut self, timeout: Duration) -> Result<Delivery<'_>, PopTimeoutError> {
         let span = self.wait_until(timeout, Self::claim_one)?;
-        Ok(Delivery { consumer: self, span })
+        Ok(Delivery::new(self, span))
     }
 
     /// Takes up to `max` messages (at most 1,024) with one claim and holds them; waits until there is one.
@@ -213,13 +213,13 @@ impl Consumer {
     /// ```
     pub fn claim_batch(&mut self, max: usize) -> Result<Batch<'_>, PopError> {
         self.wait(|c| c.claim_many(max))?;
-        Ok(Batch { consumer: self })
+        Ok(Batch::new(self))
     }
 
     /// As [`claim_batch`](Self::claim_batch), if there is a message.
     pub fn try_claim_batch(&mut self, max: usize) -> Result<Batch<'_>, TryPopError> {
         self.claim_many(max)?;
-        Ok(Batch { consumer: self })
+        Ok(Batch::new(self))
     }
 
     /// As [`claim_batch`](Self::claim_batch), waiting at most `timeout`.
@@ -229,7 +229,7 @@ impl Consumer {
         timeout: Duration,
     ) -> Result<Batch<'_>, PopTimeoutError> {
         self.wait_until(timeout, |c| c.claim_many(max))?;
-        Ok(Batch { consumer: self })
+        Ok(Batch::new(self))
     }
 
     /// Shows up to `max` messages (at most 1,024) to `see`, without copying them, and finishes them; waits until there is one. Returns how many were finished.
@@ -251,7 +251,7 @@ impl Consumer {
         }
         impl Seen<'_> {
             /// How many were finished.
-            fn ack(&mut self) -> usize {
+            pub(crate) fn ack(&mut self) -> usize {
                 let count = std::mem::take(&mut self.count);
                 if count == 0 {
                     return 0;
@@ -510,9 +510,20 @@ impl Consumer {
         finished
     }
 
+    /// What is held.
+    #[inline]
+    pub(crate) fn claimed(&self) -> Option<&Claimed> {
+        self.claimed.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.shared.ring
+    }
+
     /// Finishes what is held.
     #[inline]
-    fn ack(&mut self) -> Result<(), Expired> {
+    pub(crate) fn ack(&mut self) -> Result<(), Expired> {
         match self.claimed.take() {
             Some(claimed) if !self.finish(&claimed) => Err(Expired),
             _ => Ok(()),
@@ -520,7 +531,7 @@ impl Consumer {
     }
 
     /// Finishes what is held below `rest`, and keeps the rest if there is any.
-    fn ack_below(&mut self, rest: u64) -> Result<(), Expired> {
+    pub(crate) fn ack_below(&mut self, rest: u64) -> Result<(), Expired> {
         let ring = &self.shared.ring;
         match &mut self.claimed {
             None => Ok(()),
@@ -536,7 +547,7 @@ impl Consumer {
 
     /// Puts back what is held.
     #[cold]
-    fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if let Some(mut claimed) = self.claimed.take() {
             self.put_back(&mut claimed, 0);
         }
@@ -646,163 +657,6 @@ const MOVED_AT_ONCE: u32 = 64;
 struct Moving {
     letters: Option<Producer>,
     left: u32,
-}
-
-/// The bytes of a message that the caller holds.
-///
-/// # Safety
-///
-/// Nobody may be allowed to write them while the slice lives: the message is claimed and not let go of.
-unsafe fn lend(ring: &Ring, span: Span) -> &[u8] {
-    let at = ring.region().bytes(span.offset, span.len);
-    // SAFETY: the span lies inside the region; that nobody writes it is the caller's promise.
-    unsafe { std::slice::from_raw_parts(at.as_ptr(), span.len) }
-}
-
-/// A message that one consumer holds. Dropped without [`ack`](Self::ack) it is put back, and its next delivery is counted as such.
-///
-/// The bytes are those of the queue, not a copy. A peer process that breaks the protocol could write them meanwhile; programs that
-/// cannot trust their peers copy with [`Consumer::pop_into`].
-pub struct Delivery<'a> {
-    consumer: &'a mut Consumer,
-    span: Span,
-}
-
-impl Delivery<'_> {
-    fn claimed(&self) -> &Claimed {
-        self.consumer.claimed.as_ref().expect("a delivery holds a claim")
-    }
-
-    /// Where the message stands in the order of all messages.
-    pub fn position(&self) -> Position {
-        Position(self.claimed().first)
-    }
-
-    /// How often the message has been handed out, this time included. Counted when it is claimed; above 511 at least that often.
-    pub fn deliveries(&self) -> u32 {
-        self.claimed().deliveries() as u32
-    }
-
-    /// Where it comes from, if it is a [dead letter](crate::Queue::dead_letters).
-    pub fn origin(&self) -> Option<Origin> {
-        let letters::Origin { position, name } = self.consumer.shared.ring.origin(self.claimed().first)?;
-        Some(Origin { position: Position(position), group: name.into() })
-    }
-
-    /// Finishes the message: it will not be delivered again. Fails only where the queue has a [lease](crate::Options::lease), if that had expired and the message was put back.
-    pub fn ack(self) -> Result<(), Expired> {
-        self.consumer.ack()
-    }
-
-    /// Puts the message back at once, as dropping it does.
-    pub fn release(self) {}
-}
-
-impl Deref for Delivery<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        // SAFETY: it is claimed until this is dropped or acknowledged.
-        unsafe { lend(&self.consumer.shared.ring, self.span) }
-    }
-}
-
-impl Drop for Delivery<'_> {
-    fn drop(&mut self) {
-        self.consumer.release();
-    }
-}
-
-impl fmt::Debug for Delivery<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delivery")
-            .field("position", &self.position())
-            .field("deliveries", &self.deliveries())
-            .field("len", &self.len())
-            .finish()
-    }
-}
-
-/// Where a dead letter comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Origin {
-    /// Its position in the queue that it was pushed to.
-    pub position: Position,
-    /// The number there of the group that set it aside; 0 is "default".
-    pub group: usize,
-}
-
-/// Messages that one consumer holds, side by side. What is not acknowledged when it is dropped is put back.
-pub struct Batch<'a> {
-    consumer: &'a mut Consumer,
-}
-
-impl Batch<'_> {
-    fn claimed(&self) -> Option<&Claimed> {
-        self.consumer.claimed.as_ref()
-    }
-
-    /// The messages that are still held, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.messages().map(|(_, message)| message)
-    }
-
-    /// The messages that are still held, each with its position.
-    pub fn messages(&self) -> impl Iterator<Item = (Position, &[u8])> {
-        let ring = &self.consumer.shared.ring;
-        self.claimed()
-            .into_iter()
-            .flat_map(|claimed| claimed.positions())
-            .filter(|&at| ring.has_message(at))
-            .filter_map(|at| {
-                let span = ring.message(at).ok()?;
-                // SAFETY: it is claimed, and `self` is borrowed as long as the slice lives.
-                Some((Position(at), unsafe { lend(ring, span) }))
-            })
-    }
-
-    /// How many messages are still held.
-    pub fn len(&self) -> usize {
-        self.messages().count()
-    }
-
-    /// Whether everything is acknowledged.
-    pub fn is_empty(&self) -> bool {
-        self.claimed().is_none()
-    }
-
-    /// How often the first message has been handed out, this time included.
-    pub fn deliveries(&self) -> u32 {
-        self.claimed().map_or(0, |claimed| claimed.deliveries() as u32)
-    }
-
-    /// Finishes every message. Fails only where the queue has a [lease](crate::Options::lease), if that had expired and they were put back.
-    pub fn ack(self) -> Result<(), Expired> {
-        self.consumer.ack()
-    }
-
-    /// Finishes the first `count` messages and keeps holding the rest. Fails as [`ack`](Self::ack) does; then none of these is finished.
-    pub fn ack_first(&mut self, count: usize) -> Result<(), Expired> {
-        let rest = self.messages().nth(count).map(|(position, _)| position.0);
-        match rest {
-            None => self.consumer.ack(),
-            Some(_) if count == 0 => Ok(()),
-            Some(rest) => self.consumer.ack_below(rest),
-        }
-    }
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        self.consumer.release();
-    }
-}
-
-impl fmt::Debug for Batch<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("claimed", &self.claimed()).finish_non_exhaustive()
-    }
 }
 
 /// Pops until the queue is closed and drained.

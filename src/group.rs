@@ -59,7 +59,7 @@ impl Group {
             return Err(AttachError::GroupName { len: name.len() });
         }
         let group = Group::named(shared, name);
-        if groups::find(&shared.ring, name.as_bytes()).is_none() {
+        if group.index().is_none() {
             let wanted = Wanted { start: group.first(start)?, ticketed: claim == Claim::Ticketed };
             let index = shared.create_group(name, wanted).map_err(|none| group.explain(none))?;
             let served = groups::serve(&shared.ring, index);
@@ -134,7 +134,7 @@ impl Group {
     /// ```
     pub fn rewind(&self) -> Result<u64, RewindError> {
         let ring = &self.shared.ring;
-        let index = groups::find(ring, self.name.as_bytes()).ok_or(RewindError::Removed)?;
+        let index = self.index().ok_or(RewindError::Removed)?;
         // So that what should be gone by now is gone.
         self.shared.reclaim();
         // Before those who sleep are woken, and consume.
@@ -157,10 +157,14 @@ impl Group {
         kept.saturating_sub(open.unwrap_or(0))
     }
 
+    /// The number of its name, if there is one.
+    fn index(&self) -> Option<usize> {
+        groups::find(&self.shared.ring, self.name.as_bytes())
+    }
+
     /// How many messages a second it may consume, over all processes together; 0.0: any number, also if there is no such group.
     pub fn rate(&self) -> f64 {
-        groups::find(&self.shared.ring, self.name.as_bytes())
-            .map_or(0.0, |index| self.shared.ring.rate(index))
+        self.index().map_or(0.0, |index| self.shared.ring.rate(index))
     }
 
     /// Sets how many messages a second it may consume, over all processes together; 0.0: any number. At once, also for those who wait for their turn.
@@ -169,7 +173,7 @@ impl Group {
             return Err(RateError::OutOfRange);
         }
         let ring = &self.shared.ring;
-        let index = groups::find(ring, self.name.as_bytes()).ok_or(RateError::Removed)?;
+        let index = self.index().ok_or(RateError::Removed)?;
         ring.set_rate(index, per_second, wait::nanos());
         self.shared.parker.wake_paced(ring, index);
         Ok(())
@@ -178,7 +182,7 @@ impl Group {
     /// Sets how many messages of its rate it may save up while it does not consume; 0: a hundredth of the rate, at least 1.
     pub fn set_burst(&self, messages: u32) -> Result<(), RateError> {
         let ring = &self.shared.ring;
-        let index = groups::find(ring, self.name.as_bytes()).ok_or(RateError::Removed)?;
+        let index = self.index().ok_or(RateError::Removed)?;
         ring.set_burst(index, messages.into());
         self.shared.parker.wake_paced(ring, index);
         Ok(())
@@ -186,8 +190,7 @@ impl Group {
 
     /// Where it stands; `None` if it was removed.
     pub fn stats(&self) -> Option<GroupStats> {
-        let index = groups::find(&self.shared.ring, self.name.as_bytes())?;
-        GroupStats::of_name(&self.shared.ring, index)
+        GroupStats::of_name(&self.shared.ring, self.index()?)
     }
 }
 

@@ -58,6 +58,8 @@ compile_error!("the words of a ring are little-endian, and so must the machine b
 #[cfg(not(ringfile_loom))]
 mod consumer;
 #[cfg(not(ringfile_loom))]
+mod delivery;
+#[cfg(not(ringfile_loom))]
 mod group;
 #[cfg(not(ringfile_loom))]
 mod observer;
@@ -91,7 +93,9 @@ macro_rules! inside {
 inside!(fault, file, park, ring, sync, sys, watch);
 
 #[cfg(not(ringfile_loom))]
-pub use consumer::{Batch, Consumer, Delivery, Iter, Origin};
+pub use consumer::{Consumer, Iter};
+#[cfg(not(ringfile_loom))]
+pub use delivery::{Batch, Delivery, Origin};
 #[cfg(not(ringfile_loom))]
 pub use error::*;
 #[cfg(not(ringfile_loom))]

@@ -118,21 +118,13 @@ pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
     }
     if position < reap.position {
         // Others went on since the pair was read, or the frontier was never below it.
-        return if is_unmoved(ring, pair) {
-            Err(Damaged { position })
-        } else {
-            Ok(true)
-        };
+        return damaged_unless_moved(ring, pair, position);
     }
     let unit = boundary(ring, reap, position);
     let tail = ring.tail();
     if tail.position < position || unit.since(reap.unit) > tail.unit.since(reap.unit) {
         // A stale reader may see a reused cell; only an unmoved reap makes it damage (part C, l).
-        return if is_unmoved(ring, pair) {
-            Err(Damaged { position })
-        } else {
-            Ok(true)
-        };
+        return damaged_unless_moved(ring, pair, position);
     }
     let next = Reap {
         position,
@@ -198,9 +190,12 @@ fn pinned(ring: &Ring) -> u64 {
     taken.filter_map(|slot| slot.pin()).min().unwrap_or(u64::MAX)
 }
 
-/// Whether `reap` is still this pair. A swap for itself, since a load may see an old value: what was read of a reused cell was read relaxed.
-fn is_unmoved(ring: &Ring, pair: Pair) -> bool {
-    ring.reap_pair().compare_exchange(pair, pair, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+/// What is wrong at `position` is damage if `reap` is still this pair. A swap for itself, since a load may see an old value: what was read of a reused cell was read relaxed.
+fn damaged_unless_moved(ring: &Ring, pair: Pair, position: u64) -> Result<bool, Damaged> {
+    match ring.reap_pair().compare_exchange(pair, pair, Ordering::AcqRel, Ordering::Relaxed) {
+        Ok(_) => Err(Damaged { position }),
+        Err(_) => Ok(true),
+    }
 }
 
 /// Where the data of `position` begins, or a lower bound if its cell does not say so yet.

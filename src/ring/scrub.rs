@@ -3,7 +3,7 @@
 //! Who does it is a consumer of a group of its own, which comes behind all others: so what it has claimed and not finished is kept from producers, and
 //! is done by somebody else if it dies. `scrubbing` says how far it may have come: replays do not look below it, and no group begins there.
 
-use super::claim::Popper;
+use super::claim::{Claimed, Popper};
 use super::groups::{self, SCRUBBER};
 use super::pace::Pace;
 use super::words::{Claim, Owner, State};
@@ -41,7 +41,7 @@ pub fn step(ring: &Ring, owner: Owner) -> bool {
         return false;
     };
     let mut popper = Popper::new(ring, owner, service);
-    let Some(claimed) = popper.claim_below(ring, bound, &mut Unpaced) else {
+    let Some(claimed) = popper.claim_below(ring, bound) else {
         // What was done before may be free.
         return reclaim::advance(&ring.group(entry)) > ring.reaped().position && reclaim::pass(ring) == Ok(true);
     };
@@ -69,7 +69,7 @@ fn bound(ring: &Ring) -> Option<u64> {
 
 impl Popper {
     /// Claims the next cells below `bound`, with or without messages: all of them are published.
-    fn claim_below(&mut self, ring: &Ring, bound: u64, pace: &mut impl Pace) -> Option<super::claim::Claimed> {
+    fn claim_below(&mut self, ring: &Ring, bound: u64) -> Option<Claimed> {
         let group = ring.group(self.entry().into());
         let frontier = group.frontier();
         let mut at = frontier.position;
@@ -84,7 +84,7 @@ impl Popper {
                 }
                 None => Claim::held(tag, self.owner(), (bound - at).min(ring.max_batch() as u64)),
             };
-            if let Some(claimed) = self.claim_exactly(ring, at, seen, word, pace) {
+            if let Some(claimed) = self.claim_exactly(ring, at, seen, word, &mut Unpaced) {
                 return Some(claimed);
             }
         }
