@@ -319,13 +319,19 @@ impl Consumer {
         }
         let ring = &self.shared.ring;
         let claimed = self.popper.claim_here(ring, max, &mut Paced::new(ring, self.pacer, wait::nanos))?;
+        self.look_after(&claimed);
+        Ok(claimed)
+    }
+
+    /// What is due now and then with a claim.
+    #[inline(always)]
+    fn look_after(&mut self, claimed: &Claimed) {
         if (claimed.first ^ claimed.end()) >= ADVANCED_AFTER {
             self.advance();
         }
         if self.patrol.is_due() {
             self.look_below(claimed.first);
         }
-        Ok(claimed)
     }
 
     /// Moves the frontier on, past claim words that this processor has written. A producer that needs room would have to fetch them all first.
@@ -353,9 +359,7 @@ impl Consumer {
                 }
                 Err(nothing) => return Err(self.explain(nothing)),
             };
-            if self.patrol.is_due() {
-                self.look_below(claimed.first);
-            }
+            self.look_after(&claimed);
             if !self.popper.has_letter(&self.shared.ring, &claimed) || !self.set_aside(&claimed, &mut letters)
             {
                 return Ok(claimed);

@@ -288,7 +288,8 @@ impl Ring {
         let (mine, me) = self.asleep(owner);
         self.asleep_words().any(|word| {
             let asleep = word.load(Ordering::Relaxed);
-            asleep & !if std::ptr::eq(word, mine) { me } else { 0 } != 0
+            let others = if std::ptr::eq(word, mine) { asleep & !me } else { asleep };
+            others != 0
         })
     }
 

@@ -203,7 +203,10 @@ impl Producer {
     /// The reservation of a single message.
     #[inline(always)]
     fn reserve_cell(&mut self, len: usize) -> Result<Reserved, TryPushError> {
-        self.before_reserving(1, |_| len)?;
+        if self.outstanding.is_some() {
+            self.abort();
+        }
+        self.check_len(len)?;
         match self.pusher.attempt(&self.shared.ring, 1, |_| len) {
             Ok(reserved) => Ok(reserved),
             Err(refused) => self.reserve_later(refused, len),
@@ -223,16 +226,8 @@ impl Producer {
         count: usize,
         len: impl Fn(usize) -> usize,
     ) -> Result<Reserved, TryPushError> {
-        self.before_reserving(count, &len)?;
+        self.abort();
         self.pusher.try_reserve(&self.shared.ring, count, len).map_err(|nothing| self.explain(nothing))
-    }
-
-    #[inline]
-    fn before_reserving(&mut self, count: usize, len: impl Fn(usize) -> usize) -> Result<(), TryPushError> {
-        if self.outstanding.is_some() {
-            self.abort();
-        }
-        if count == 1 { self.check_len(len(0)) } else { Ok(()) }
     }
 
     #[cold]

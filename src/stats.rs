@@ -2,7 +2,7 @@
 
 use crate::options::Claim as Claiming;
 use crate::ring::recover::Settled;
-use crate::ring::words::{Binding, Claim, Kind, Owner, Stage, State};
+use crate::ring::words::{Binding, Claim, Kind, Life, Owner, Stage, State};
 use crate::ring::{Ring, retain};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -81,22 +81,19 @@ impl GroupStats {
     }
 
     fn of(ring: &Ring, entry: usize) -> GroupStats {
-        let Backlog { open, claimed, stuck } = Backlog::of(ring, entry);
-        let group = ring.group(entry);
-        let frontier = group.frontier();
-        let done = group.done_from(&frontier, ring.cells());
-        let number = usize::from(frontier.life.name);
+        let Backlog { life, done, open, claimed, stuck } = Backlog::of(ring, entry);
+        let number = usize::from(life.name);
         GroupStats {
             name: String::from_utf8_lossy(&ring.name(number).text()).into_owned(),
             number,
-            claim: if frontier.life.ticketed { Claiming::Ticketed } else { Claiming::Ordered },
+            claim: if life.ticketed { Claiming::Ticketed } else { Claiming::Ordered },
             rate: ring.rate(number),
-            is_draining: frontier.life.stage == Stage::Draining,
+            is_draining: life.stage == Stage::Draining,
             len: open,
             claimed,
             frontier: done,
             stuck,
-            blocking_since: group.blocking_since(done).map(time_of),
+            blocking_since: ring.group(entry).blocking_since(done).map(time_of),
         }
     }
 }
@@ -168,15 +165,16 @@ impl Stats {
                 let words = ring.slot(Owner(slot as u16));
                 let taken = words.attachment().load(crate::sync::Ordering::Acquire) != 0;
                 let (pid, since) = words.description();
+                let binding = words.binding();
                 taken.then(|| Participant {
                     slot,
                     pid,
-                    role: match words.binding() {
+                    role: match binding {
                         Binding::None => Role::Unknown,
                         Binding::Producer => Role::Producer,
                         Binding::Consumer { .. } => Role::Consumer,
                     },
-                    group: match words.binding() {
+                    group: match binding {
                         Binding::Consumer { entry, .. } if usize::from(entry) < ring.entries() => {
                             Some(ring.group(entry.into()).frontier().life.name.into())
                         }
@@ -212,6 +210,9 @@ impl Stats {
 
 /// The messages that a group has not finished.
 pub(crate) struct Backlog {
+    life: Life,
+    /// Everything below is finished.
+    done: u64,
     pub open: usize,
     /// Of these, those that somebody has claimed.
     claimed: usize,
@@ -226,8 +227,8 @@ impl Backlog {
         let tail = ring.tail().position;
         // A file at rest may hold anything; a ring never holds more than its cells.
         let end = tail.min(frontier.position.saturating_add(ring.cells()));
-        let mut at = frontier.position;
-        let mut backlog = Backlog { open: 0, claimed: 0, stuck: 0 };
+        let mut at = group.done_from(&frontier, ring.cells());
+        let mut backlog = Backlog { life: frontier.life, done: at, open: 0, claimed: 0, stuck: 0 };
         while at < end {
             let claim = group.claim_at(at, frontier.tenancy());
             let cells = claim.map_or(1, Claim::cells);

@@ -153,6 +153,12 @@ impl Consumer {
         Consumer::of_group(ring, attachment, 0).expect("the default group is served")
     }
 
+    /// The first of a group that the living make.
+    pub fn of_new_group(ring: &Arc<Ring>, name: &str) -> Consumer {
+        let group = make_group(ring, name, LIVING).expect("there is room for a group");
+        Consumer::of_group(ring, LIVING, group).expect("it is served")
+    }
+
     /// Takes a slot of this attachment, for a consumer of the group with this number.
     pub fn of_group(ring: &Arc<Ring>, attachment: u64, group: usize) -> Result<Consumer, NoService> {
         let service = groups::serve(ring, group)?;

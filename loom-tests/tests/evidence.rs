@@ -7,46 +7,36 @@ use loom_tests::{
 use ringfile::ring::recover::{Settled, recover};
 use ringfile::ring::words::{Kind, Link, Owner};
 
+/// Beside recovery of one who died with a reservation, another pushes these and leaves: how much was settled, and what is left.
+fn evidence_beside(pushed: &'static [u8]) -> (u64, u64, Vec<u8>) {
+    let ring = Shape::cells(4).ring();
+    let mut dead = Producer::doomed(&ring);
+    dead.reserve(&[&[1]]).unwrap();
+    let mut next = Producer::join(&ring);
+    let recovering = ring.clone();
+    let (settled, ()) = two(
+        move || recover_the_dead(&recovering),
+        move || {
+            for &value in pushed {
+                next.push(&[value]);
+            }
+            next.detach();
+        },
+    );
+    (settled.voided, settled.participants, settle_and_drain(&ring))
+}
+
 /// The evidence for the dead one's reservation is in the tail, then in the announcement of the next, then in
 /// the cell that this one publishes: wherever recovery meets it, the cell becomes VOID.
 #[test]
 fn p2_evidence_moves_and_is_not_lost() {
-    explore(["(1, 1, [2, 3])"], || {
-        let ring = Shape::cells(4).ring();
-        let mut dead = Producer::doomed(&ring);
-        dead.reserve(&[&[1]]).unwrap();
-        let mut next = Producer::join(&ring);
-        let recovering = ring.clone();
-        let (settled, ()) = two(
-            move || recover_the_dead(&recovering),
-            move || {
-                next.push(&[2]);
-                next.push(&[3]);
-                next.detach();
-            },
-        );
-        (settled.voided, settled.participants, settle_and_drain(&ring))
-    });
+    explore(["(1, 1, [2, 3])"], || evidence_beside(&[2, 3]));
 }
 
 /// The same where the next leaves at once: who finds its announcement gone finds its cell (E8).
 #[test]
 fn p2_evidence_of_one_who_leaves() {
-    explore(["(1, 1, [2])"], || {
-        let ring = Shape::cells(4).ring();
-        let mut dead = Producer::doomed(&ring);
-        dead.reserve(&[&[1]]).unwrap();
-        let mut next = Producer::join(&ring);
-        let recovering = ring.clone();
-        let (settled, ()) = two(
-            move || recover_the_dead(&recovering),
-            move || {
-                next.push(&[2]);
-                next.detach();
-            },
-        );
-        (settled.voided, settled.participants, settle_and_drain(&ring))
-    });
+    explore(["(1, 1, [2])"], || evidence_beside(&[2]));
 }
 
 /// A paused loser of the race for a position has announced what a dead winner got: that hides nothing (P2).

@@ -39,8 +39,7 @@ fn g1_a_group_is_made_while_room_is_made() {
         let (pushed, (mut consumer, mut got)) = two(
             move || producer.try_push(&long(3)).is_ok(),
             move || {
-                let group = make_group(&making, "b", LIVING).expect("there is room for a group");
-                let mut consumer = Consumer::of_group(&making, LIVING, group).expect("it is served");
+                let mut consumer = Consumer::of_new_group(&making, "b");
                 let got = consumer.pops(1);
                 (consumer, got)
             },
@@ -181,8 +180,7 @@ fn g3_a_claim_in_a_group_that_is_removed() {
     let expected = ["(None, false)", "(None, true)", "(Some(1), false)", "(Some(1), true)"];
     explore(expected, || {
         let ring = Shape::cells(2).units(2).groups(2).ring();
-        let group = make_group(&ring, "b", LIVING).expect("there is room for a group");
-        let mut consumer = Consumer::of_group(&ring, LIVING, group).expect("it is served");
+        let mut consumer = Consumer::of_new_group(&ring, "b");
         let (_, mut producer) = filled(&ring);
         let removing = ring.clone();
         two(
@@ -243,8 +241,7 @@ fn g2_a_late_claim_beside_the_next_tenancy() {
 fn z_what_is_put_back_does_not_keep_an_entry_from_draining() {
     explore(["true"], || {
         let ring = Shape::cells(2).groups(2).ring();
-        let group = make_group(&ring, "b", LIVING).expect("there is room for a group");
-        let mut consumer = Consumer::of_group(&ring, LIVING, group).expect("it is served");
+        let mut consumer = Consumer::of_new_group(&ring, "b");
         let mut producer = Producer::join(&ring);
         producer.push(&[1]);
         Consumer::join(&ring).pop();
@@ -284,8 +281,7 @@ fn z_a_dead_ones_claim_in_a_group_that_is_removed() {
 fn a_consumer_of_a_removed_group_is_told() {
     explore(["Err(Moved)", "Ok(1)"], || {
         let ring = Shape::cells(2).groups(2).ring();
-        let group = make_group(&ring, "b", LIVING).expect("there is room for a group");
-        let mut consumer = Consumer::of_group(&ring, LIVING, group).expect("it is served");
+        let mut consumer = Consumer::of_new_group(&ring, "b");
         Producer::join(&ring).push(&[1]);
         let removing = ring.clone();
         let ((got, mut consumer), _) = two(
@@ -305,8 +301,7 @@ fn a_consumer_of_a_removed_group_is_told() {
 fn a_late_claim_holds_nothing() {
     explore(["None", "Some(1)"], || {
         let ring = Shape::cells(2).groups(2).ring();
-        let group = make_group(&ring, "b", LIVING).expect("there is room for a group");
-        let mut consumer = Consumer::of_group(&ring, LIVING, group).expect("it is served");
+        let mut consumer = Consumer::of_new_group(&ring, "b");
         let mut producer = Producer::join(&ring);
         producer.push(&[1]);
         Consumer::join(&ring).pop();

@@ -1,7 +1,7 @@
 //! Retention, what is read without taking part, and the rate.
 #![cfg(ringfile_loom)]
 
-use loom_tests::{Consumer, LIVING, Producer, Shape, explore, long, make_group, replay, two};
+use loom_tests::{Consumer, Producer, Shape, explore, long, replay, two};
 use ringfile::ring::claim::Nothing;
 use ringfile::ring::pace::Paced;
 use ringfile::ring::replay::Reader;
@@ -125,13 +125,8 @@ fn s1_a_group_is_made_while_bytes_are_overwritten() {
         let (ring, mut producer, mut consumer) = consumed(Shape::cells(2).groups(3).scrubbed(), 2);
         let slot = producer.owner();
         let (scrubbing, making) = (ring.clone(), ring.clone());
-        let (_, mut late) = two(
-            move || while scrub::step(&scrubbing, slot) {},
-            move || {
-                let group = make_group(&making, "b", LIVING).expect("there is room for a group");
-                Consumer::of_group(&making, LIVING, group).expect("it is served")
-            },
-        );
+        let (_, mut late) =
+            two(move || while scrub::step(&scrubbing, slot) {}, move || Consumer::of_new_group(&making, "b"));
         let got = late.pops(2);
         producer.push(&[3]);
         assert_eq!((consumer.pop(), late.pop()), (3, 3));

@@ -96,7 +96,7 @@ impl Words<'_> {
                 continue;
             }
             let from = taken.max(now);
-            let free = now.saturating_add(window) - from;
+            let free = ahead - from;
             let granted = ((free as f64 / interval) as u64).min(messages);
             if granted == 0 {
                 let short = (interval - free as f64).ceil() as u64;

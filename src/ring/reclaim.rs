@@ -172,12 +172,12 @@ fn hold(ring: &Ring, entry: usize) -> Option<u64> {
 
 /// Where the slowest group is, without moving anything; `None` if there is none.
 pub(super) fn slowest(ring: &Ring) -> Option<u64> {
-    let done = |entry| {
-        let group = ring.group(entry);
-        let frontier = group.frontier();
-        group.done_from(&frontier, ring.cells())
-    };
-    ring.holders().map(done).min().filter(|_| ring.has_group())
+    slowest_by(ring, |group| group.done_from(&group.frontier(), ring.cells()))
+}
+
+/// The least position of those that hold space; `None` if there is no group.
+pub(super) fn slowest_by(ring: &Ring, position: impl Fn(&Group<'_>) -> u64) -> Option<u64> {
+    ring.holders().map(|entry| position(&ring.group(entry))).min().filter(|_| ring.has_group())
 }
 
 /// The first position that somebody may still be reading whose lease has expired.

@@ -103,8 +103,7 @@ pub fn give_way(ring: &Ring, seen: Kept, has_room: impl Fn(Reap) -> bool) -> boo
         return false;
     }
     let reap = ring.reaped();
-    let frontiers = ring.holders().map(|entry| ring.group(entry).frontier().position);
-    let Some(slowest) = frontiers.min().filter(|_| ring.has_group()) else {
+    let Some(slowest) = reclaim::slowest_by(ring, |group| group.frontier().position) else {
         return false;
     };
     if seen.first() < reap.position || seen.end < slowest {
@@ -147,10 +146,15 @@ pub fn give_way(ring: &Ring, seen: Kept, has_room: impl Fn(Reap) -> bool) -> boo
 
 /// Where what is kept begins: the last retained messages that every group is done with, and all that some group is not. Changes nothing.
 pub fn oldest(ring: &Ring) -> u64 {
+    match reclaim::slowest(ring) {
+        Some(slowest) => oldest_below(ring, slowest),
+        None => ring.readable_from(),
+    }
+}
+
+/// The first of the retained messages below `slowest`.
+fn oldest_below(ring: &Ring, slowest: u64) -> u64 {
     let reap = ring.readable_from();
-    let Some(slowest) = reclaim::slowest(ring) else {
-        return reap;
-    };
     let mut left = ring.retain();
     let mut at = slowest;
     while left > 0 && at > reap {
@@ -162,9 +166,7 @@ pub fn oldest(ring: &Ring) -> u64 {
 
 /// How many messages are retained. Changes nothing.
 pub fn retained(ring: &Ring) -> usize {
-    let first = oldest(ring);
-    let slowest = reclaim::slowest(ring).unwrap_or(first);
-    ring.count_messages(first..slowest)
+    reclaim::slowest(ring).map_or(0, |slowest| ring.count_messages(oldest_below(ring, slowest)..slowest))
 }
 
 impl Ring {
