@@ -2,14 +2,14 @@
 
 use crate::delivery::{Batch, Delivery, lend};
 use crate::error::{AttachError, Expired, PopError, PopTimeoutError, TryPopError};
-use crate::park::Side;
+use crate::park::{Parker, Side};
 use crate::position::Position;
 use crate::producer::Producer;
 use crate::ring::claim::{Claimed, Elsewhere, Nothing, Popper};
 use crate::ring::groups::{NoService, Service};
 use crate::ring::letters::Letters as _;
 use crate::ring::pace::{Paced, Pacer};
-use crate::ring::{Ring, Span, participant, reclaim};
+use crate::ring::{Damaged, Ring, Span, participant, reclaim};
 use crate::shared::{Patrol, Shared, Stall, unless_waiting};
 use crate::spin::{Look, Patience};
 use crate::sys::wait;
@@ -128,51 +128,34 @@ impl Consumer {
     /// As [`pop_into`](Self::pop_into), if there is a message.
     #[inline]
     pub fn try_pop_into(&mut self, message: &mut Vec<u8>) -> Result<Position, TryPopError> {
-        match self.claim_here(1) {
-            Ok(claimed) => self.take(&claimed, message).unwrap_or_else(|| self.try_pop_again(message)),
-            Err(elsewhere) => self.try_pop_elsewhere(elsewhere, message),
+        if self.claimed.is_some() {
+            self.release();
+        }
+        let shared = &self.shared;
+        match pop_here(&shared.ring, &shared.parker, &mut self.popper, self.pacer, message) {
+            Ok(position) => {
+                self.look_after(position.0, position.0 + 1);
+                Ok(position)
+            }
+            Err(missed) => self.pop_later(missed, message),
         }
     }
 
+    /// The same, after a first look that has failed.
     #[inline(never)]
-    fn try_pop_elsewhere(
-        &mut self,
-        elsewhere: Elsewhere,
-        message: &mut Vec<u8>,
-    ) -> Result<Position, TryPopError> {
+    fn pop_later(&mut self, mut missed: Missed, message: &mut Vec<u8>) -> Result<Position, TryPopError> {
         message.clear();
-        let claimed = self.claim_elsewhere(1, elsewhere)?;
-        self.take(&claimed, message).unwrap_or_else(|| self.try_pop_again(message))
-    }
-
-    /// After a lease that expired between a claim and its end.
-    #[cold]
-    fn try_pop_again(&mut self, message: &mut Vec<u8>) -> Result<Position, TryPopError> {
         loop {
-            message.clear();
-            let claimed = self.claim_cells(1)?;
-            if let Some(taken) = self.take(&claimed, message) {
-                return taken;
+            let claimed = match missed {
+                Missed::Elsewhere(elsewhere) => self.claim_elsewhere(1, elsewhere)?,
+                Missed::Expired => self.claim_cells(1)?,
+                Missed::Damaged(damaged) => return Err(TryPopError::Corrupt { position: damaged.position }),
+            };
+            match take(&self.shared.ring, &self.shared.parker, &self.popper, &claimed, message) {
+                Ok(position) => return Ok(position),
+                Err(again) => missed = again,
             }
         }
-    }
-
-    /// Copies a claimed message and finishes it. `None`: its lease expired meanwhile, and it is somebody else's.
-    #[inline]
-    fn take(&mut self, claimed: &Claimed, message: &mut Vec<u8>) -> Option<Result<Position, TryPopError>> {
-        let ring = &self.shared.ring;
-        message.clear();
-        let span = ring.message(claimed.first);
-        if let Ok(span) = span {
-            ring.region().read(span.offset, span.len, message);
-        }
-        if !self.finish(claimed) {
-            return None;
-        }
-        Some(match span {
-            Ok(_) => Ok(Position(claimed.first)),
-            Err(damaged) => Err(TryPopError::Corrupt { position: damaged.position }),
-        })
     }
 
     /// Takes the next message and holds it until it is acknowledged; waits until there is one.
@@ -270,10 +253,10 @@ impl Consumer {
         let mut seen = Seen { consumer: self, count: 0, end: claimed.first };
         for at in claimed.positions() {
             let ring = &seen.consumer.shared.ring;
-            if !ring.has_message(at) {
+            let Some(message) = ring.message_if_any(at) else {
                 continue;
-            }
-            match ring.message(at) {
+            };
+            match message {
                 // SAFETY: it is claimed, and not let go of before `see` returns.
                 Ok(span) => see(unsafe { lend(ring, span) }),
                 Err(_) if seen.count == 0 => {
@@ -318,26 +301,33 @@ impl Consumer {
             self.release();
         }
         let ring = &self.shared.ring;
-        let claimed = self.popper.claim_here(ring, max, &mut Paced::new(ring, self.pacer, wait::nanos))?;
-        self.look_after(&claimed);
+        let claimed = self.popper.claim_here(ring, max, &Paced::new(ring, self.pacer, wait::nanos))?;
+        self.look_after(claimed.first, claimed.end());
         Ok(claimed)
     }
 
     /// What is due now and then with a claim.
     #[inline(always)]
-    fn look_after(&mut self, claimed: &Claimed) {
-        if (claimed.first ^ claimed.end()) >= ADVANCED_AFTER {
-            self.advance();
+    fn look_after(&mut self, first: u64, end: u64) {
+        if (first ^ end) >= ADVANCED_AFTER {
+            self.advance(first ^ end);
         }
         if self.patrol.is_due() {
-            self.look_below(claimed.first);
+            self.look_below(first);
         }
     }
 
-    /// Moves the frontier on, past claim words that this processor has written. A producer that needs room would have to fetch them all first.
+    /// Moves the frontier on, past claim words that this processor has written, and four times in a lap makes room. A producer that needs some would have to fetch
+    /// all these lines first.
     #[inline(never)]
-    fn advance(&self) {
-        reclaim::advance(&self.shared.ring.group(self.popper.entry().into()));
+    fn advance(&self, passed: u64) {
+        let ring = &self.shared.ring;
+        if passed >= ring.cells() / 4 {
+            // What is damaged is left to who stumbles over it.
+            let _ = reclaim::pass(ring);
+        } else {
+            reclaim::advance(&ring.group(self.popper.entry().into()));
+        }
     }
 
     #[inline(never)]
@@ -359,7 +349,7 @@ impl Consumer {
                 }
                 Err(nothing) => return Err(self.explain(nothing)),
             };
-            self.look_after(&claimed);
+            self.look_after(claimed.first, claimed.end());
             if !self.popper.has_letter(&self.shared.ring, &claimed) || !self.set_aside(&claimed, &mut letters)
             {
                 return Ok(claimed);
@@ -482,7 +472,7 @@ impl Consumer {
     fn claim_many(&mut self, max: usize) -> Result<(), TryPopError> {
         let mut claimed = self.claim_cells(max)?;
         let ring = &self.shared.ring;
-        let damaged = claimed.positions().find(|&at| ring.has_message(at) && ring.message(at).is_err());
+        let damaged = claimed.positions().find(|&at| matches!(ring.message_if_any(at), Some(Err(_))));
         match damaged {
             Some(position) if position == claimed.first => return Err(self.step_over(claimed, position)),
             Some(position) => {
@@ -509,9 +499,7 @@ impl Consumer {
     /// Says whether it was still this consumer's to finish.
     #[inline]
     fn finish(&self, claimed: &Claimed) -> bool {
-        let finished = self.popper.ack(&self.shared.ring, claimed);
-        self.shared.parker.wake_after_ack(&self.shared.ring, self.popper.entry(), 0);
-        finished
+        finish(&self.shared.ring, &self.shared.parker, &self.popper, claimed)
     }
 
     /// What is held.
@@ -564,7 +552,7 @@ impl Consumer {
         self.shared.parker.wake_after_ack(&self.shared.ring, self.popper.entry(), released);
     }
 
-    #[inline]
+    #[inline(always)]
     fn wait<T>(
         &mut self,
         mut attempt: impl FnMut(&mut Self) -> Result<T, TryPopError>,
@@ -638,6 +626,84 @@ impl Consumer {
     }
 }
 
+/// Why a message was not taken at the first look.
+enum Missed {
+    Elsewhere(Elsewhere),
+    /// It cannot be read, and is finished.
+    Damaged(Damaged),
+    /// Its lease expired meanwhile, and it is somebody else's.
+    Expired,
+}
+
+/// A pop, where there is a message at the first look. Apart from the handle, so that what is read of the ring once stays in registers.
+#[inline(never)]
+fn pop_here(
+    ring: &Ring,
+    parker: &Parker,
+    popper: &mut Popper,
+    pacer: Pacer,
+    message: &mut Vec<u8>,
+) -> Result<Position, Missed> {
+    if popper.is_ticketed() {
+        pop_drawn(ring, parker, popper, pacer, message)
+    } else {
+        claim_and_take(ring, parker, popper, pacer, message)
+    }
+}
+
+/// The same where places are drawn: a function of its own, so that nothing of this is in the way of the others.
+#[inline(never)]
+fn pop_drawn(
+    ring: &Ring,
+    parker: &Parker,
+    popper: &mut Popper,
+    pacer: Pacer,
+    message: &mut Vec<u8>,
+) -> Result<Position, Missed> {
+    claim_and_take(ring, parker, popper, pacer, message)
+}
+
+#[inline(always)]
+fn claim_and_take(
+    ring: &Ring,
+    parker: &Parker,
+    popper: &mut Popper,
+    pacer: Pacer,
+    message: &mut Vec<u8>,
+) -> Result<Position, Missed> {
+    let pace = Paced::new(ring, pacer, wait::nanos);
+    let claimed = popper.claim_here(ring, 1, &pace).map_err(Missed::Elsewhere)?;
+    take(ring, parker, popper, &claimed, message)
+}
+
+/// Copies a claimed message and finishes it.
+#[inline(always)]
+fn take(
+    ring: &Ring,
+    parker: &Parker,
+    popper: &Popper,
+    claimed: &Claimed,
+    message: &mut Vec<u8>,
+) -> Result<Position, Missed> {
+    message.clear();
+    let span = ring.message(claimed.first);
+    if let Ok(span) = span {
+        ring.region().read(span.offset, span.len, message);
+    }
+    if !finish(ring, parker, popper, claimed) {
+        return Err(Missed::Expired);
+    }
+    span.map(|_| Position(claimed.first)).map_err(Missed::Damaged)
+}
+
+/// Says whether it was still this consumer's to finish.
+#[inline]
+fn finish(ring: &Ring, parker: &Parker, popper: &Popper, claimed: &Claimed) -> bool {
+    let finished = popper.ack(ring, claimed);
+    parker.wake_after_ack(ring, popper.entry(), 0);
+    finished
+}
+
 impl Drop for Consumer {
     fn drop(&mut self) {
         self.release();
@@ -652,7 +718,7 @@ impl fmt::Debug for Consumer {
 }
 
 /// So many positions, a power of two, a consumer goes on before it moves the frontier: few enough that it does not show in the latency of a pop.
-const ADVANCED_AFTER: u64 = 64;
+const ADVANCED_AFTER: u64 = 16;
 
 /// So many letters are moved by one call that finds them, which is not to wait for all.
 const MOVED_AT_ONCE: u32 = 64;

@@ -55,6 +55,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// Finishes the message: it will not be delivered again. Fails only where the queue has a [lease](crate::Options::lease), if that had expired and the message was put back.
+    #[inline]
     pub fn ack(self) -> Result<(), Expired> {
         self.consumer.ack()
     }
@@ -66,6 +67,7 @@ impl<'a> Delivery<'a> {
 impl Deref for Delivery<'_> {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: it is claimed until this is dropped or acknowledged.
         unsafe { lend(self.consumer.ring(), self.span) }
@@ -73,8 +75,11 @@ impl Deref for Delivery<'_> {
 }
 
 impl Drop for Delivery<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.consumer.release();
+        if self.consumer.claimed().is_some() {
+            self.consumer.release();
+        }
     }
 }
 
@@ -120,15 +125,11 @@ impl<'a> Batch<'a> {
     /// The messages that are still held, each with its position.
     pub fn messages(&self) -> impl Iterator<Item = (Position, &[u8])> {
         let ring = self.consumer.ring();
-        self.claimed()
-            .into_iter()
-            .flat_map(|claimed| claimed.positions())
-            .filter(|&at| ring.has_message(at))
-            .filter_map(|at| {
-                let span = ring.message(at).ok()?;
-                // SAFETY: it is claimed, and `self` is borrowed as long as the slice lives.
-                Some((Position(at), unsafe { lend(ring, span) }))
-            })
+        self.claimed().into_iter().flat_map(|claimed| claimed.positions()).filter_map(|at| {
+            let span = ring.message_if_any(at)?.ok()?;
+            // SAFETY: it is claimed, and `self` is borrowed as long as the slice lives.
+            Some((Position(at), unsafe { lend(ring, span) }))
+        })
     }
 
     /// How many messages are still held.

@@ -122,7 +122,7 @@ impl Options {
         self
     }
 
-    /// Bytes of a cell, 64 or 128: messages of up to 32 or 96 bytes are kept in their cell. Default: 128.
+    /// Bytes of a cell, 64 or 128: messages of up to 32 or 88 bytes are kept in their cell. Default: 128.
     pub fn cell_size(&mut self, bytes: u32) -> &mut Self {
         self.cell_size = Some(bytes);
         self
@@ -497,7 +497,7 @@ struct Birth {
 impl Birth {
     /// The queue in fresh memory.
     fn ring(&self, region: Region) -> Ring {
-        let mut ring = Ring::new(region, self.header.layout);
+        let mut ring = Ring::new(region, self.header.layout, self.header.keeps_letters);
         ring.format(self.header.first_position, self.header.first_unit, self.ticketed, self.policy);
         ring.set_rate(0, self.rate, 0);
         ring.set_burst(0, self.burst);
@@ -522,7 +522,7 @@ impl Birth {
 
 /// A ring that was there, if it can be one.
 fn sound_ring(region: Region, header: &Header) -> Result<Ring, OpenError> {
-    let ring = Ring::new(region, header.layout);
+    let ring = Ring::new(region, header.layout, header.keeps_letters);
     match ring.contradiction() {
         None => Ok(ring),
         Some(what) => Err(OpenError::Corrupt(what)),

@@ -1,7 +1,7 @@
 //! Producers and the places they reserve.
 
 use crate::error::{AttachError, PushError, PushTimeoutError, TryPushError};
-use crate::park::Side;
+use crate::park::{Parker, Side};
 use crate::position::{Position, Positions};
 use crate::ring::groups;
 use crate::ring::letters::{Letters, Origin};
@@ -79,22 +79,18 @@ impl Producer {
     /// ```
     #[inline]
     pub fn try_push(&mut self, message: &[u8]) -> Result<Position, TryPushError> {
-        self.put(message.len(), |ring, _, span| ring.region().write(span.offset, message))
+        self.prepare(message.len())?;
+        match push_here(&self.shared.ring, &self.shared.parker, &mut self.pusher, message) {
+            Ok(position) => Ok(position),
+            Err(refused) => self.push_later(refused, message),
+        }
     }
 
-    /// Publishes a message of `len` bytes that `write` writes.
-    #[inline]
-    fn put(
-        &mut self,
-        len: usize,
-        write: impl FnOnce(&Ring, &Reserved, Span),
-    ) -> Result<Position, TryPushError> {
-        let reserved = self.reserve_cell(len)?;
-        let ring = &self.shared.ring;
-        let span = reserved.only(ring, self.shared.publish_time(), len);
-        write(ring, &reserved, span);
-        self.publish(&reserved, Kind::Ready);
-        Ok(Position(reserved.first))
+    /// The same, after an attempt that has failed.
+    #[cold]
+    fn push_later(&mut self, refused: Refused, message: &[u8]) -> Result<Position, TryPushError> {
+        let reserved = self.reserve_later(refused, message.len())?;
+        Ok(put(&self.shared.ring, &self.shared.parker, &self.pusher, &reserved, message))
     }
 
     /// Pushes a message; waits at most `timeout` while the queue is full.
@@ -131,7 +127,8 @@ impl Producer {
         // `as_ref` is foreign code: should it panic, the reservation is found and aborted.
         self.outstanding = Some((reserved, false));
         let ring = &self.shared.ring;
-        let mut stage = reserved.stage(self.shared.publish_time());
+        reserved.stamp(ring, process::unix_nanos);
+        let mut stage = reserved.stage();
         for message in messages {
             let message = message.as_ref();
             let span = stage
@@ -170,13 +167,23 @@ impl Producer {
     /// ```
     #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, PushError> {
-        match self.reserve_cell(len) {
-            Ok(reserved) => Ok(Reservation::new(self, reserved, len)),
-            Err(refused) => {
-                let reserved = self.wait_on(refused, |p| p.reserve_cell(len))?;
-                Ok(Reservation::new(self, reserved, len))
-            }
+        if let Err(too_large) = self.prepare(len) {
+            return self.reserve_waiting(too_large, len);
         }
+        match self.pusher.attempt(&self.shared.ring, 1, |_| len) {
+            Ok(reserved) => Ok(Reservation::new(self, reserved, len)),
+            Err(refused) => match self.reserve_later(refused, len) {
+                // Not in one with the above: what comes from two sides comes through memory, and waits there for the swap.
+                Ok(reserved) => Ok(Reservation::new_later(self, reserved, len)),
+                Err(refused) => self.reserve_waiting(refused, len),
+            },
+        }
+    }
+
+    #[cold]
+    fn reserve_waiting(&mut self, refused: TryPushError, len: usize) -> Result<Reservation<'_>, PushError> {
+        let reserved = self.wait_on(refused, |p| p.reserve_cell(len))?;
+        Ok(Reservation::new(self, reserved, len))
     }
 
     /// As [`reserve`](Self::reserve), if there is room now.
@@ -195,18 +202,25 @@ impl Producer {
         Ok(Reservation::new(self, reserved, len))
     }
 
+    #[inline]
     fn check_len(&self, len: usize) -> Result<(), TryPushError> {
         let max = self.shared.ring.max_len();
         if len > max { Err(TryPushError::TooLarge { len, max }) } else { Ok(()) }
     }
 
-    /// The reservation of a single message.
+    /// What comes before the reservation of a single message.
     #[inline(always)]
-    fn reserve_cell(&mut self, len: usize) -> Result<Reserved, TryPushError> {
+    fn prepare(&mut self, len: usize) -> Result<(), TryPushError> {
         if self.outstanding.is_some() {
             self.abort();
         }
-        self.check_len(len)?;
+        self.check_len(len)
+    }
+
+    /// The reservation of a single message.
+    #[inline(always)]
+    fn reserve_cell(&mut self, len: usize) -> Result<Reserved, TryPushError> {
+        self.prepare(len)?;
         match self.pusher.attempt(&self.shared.ring, 1, |_| len) {
             Ok(reserved) => Ok(reserved),
             Err(refused) => self.reserve_later(refused, len),
@@ -262,7 +276,7 @@ impl Producer {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn wait<T>(
         &mut self,
         mut attempt: impl FnMut(&mut Self) -> Result<T, TryPushError>,
@@ -319,6 +333,36 @@ impl Producer {
     }
 }
 
+/// A push, where the first attempt to reserve succeeds. Apart from the handle, so that what is read of the ring once stays in registers.
+#[inline(never)]
+fn push_here(ring: &Ring, parker: &Parker, pusher: &mut Pusher, message: &[u8]) -> Result<Position, Refused> {
+    if ring.is_inline(message.len()) {
+        let reserved = pusher.attempt(ring, 1, |_| message.len())?;
+        Ok(put(ring, parker, pusher, &reserved, message))
+    } else {
+        push_long(ring, parker, pusher, message)
+    }
+}
+
+/// The same of a message that does not fit its cell: a function of its own, since it takes more than is good for the others.
+#[inline(never)]
+fn push_long(ring: &Ring, parker: &Parker, pusher: &mut Pusher, message: &[u8]) -> Result<Position, Refused> {
+    let reserved = pusher.attempt(ring, 1, |_| message.len())?;
+    Ok(put(ring, parker, pusher, &reserved, message))
+}
+
+/// Publishes the only message of a reservation.
+#[inline(always)]
+fn put(ring: &Ring, parker: &Parker, pusher: &Pusher, reserved: &Reserved, message: &[u8]) -> Position {
+    reserved.stamp(ring, process::unix_nanos);
+    let span = reserved.only(ring, message.len());
+    ring.region().write(span.offset, message);
+    pusher.publish(ring, reserved, Kind::Ready);
+    parker.wake_consumers(ring);
+    pusher.fetch_ahead(ring, reserved, message.len());
+    Position(reserved.first)
+}
+
 /// As a producer of the ring of dead letters.
 impl Letters for Producer {
     fn has(&self, origin: Origin) -> bool {
@@ -326,14 +370,18 @@ impl Letters for Producer {
     }
 
     fn push(&mut self, origin: Origin, ring: &Ring, message: Span) -> bool {
-        let copied = self.put(message.len, |letters, reserved, span| {
-            // By way of a copy: a peer that breaks the protocol may be writing what is read.
-            let mut bytes = Vec::new();
-            ring.region().read(message.offset, message.len, &mut bytes);
-            letters.region().write(span.offset, &bytes);
-            letters.set_origin(reserved, origin);
-        });
-        copied.is_ok()
+        let Ok(reserved) = self.reserve_cell(message.len) else {
+            return false;
+        };
+        let letters = &self.shared.ring;
+        let span = reserved.only(letters, message.len);
+        // By way of a copy: a peer that breaks the protocol may be writing what is read.
+        let mut bytes = Vec::new();
+        ring.region().read(message.offset, message.len, &mut bytes);
+        letters.region().write(span.offset, &bytes);
+        letters.set_origin(&reserved, origin);
+        self.publish(&reserved, Kind::Ready);
+        true
     }
 
     fn has_room(&mut self, len: usize) -> bool {
@@ -365,9 +413,15 @@ pub struct Reservation<'a> {
 impl<'a> Reservation<'a> {
     #[inline(always)]
     fn new(producer: &'a mut Producer, reserved: Reserved, len: usize) -> Reservation<'a> {
-        let span = reserved.only(&producer.shared.ring, producer.shared.publish_time(), len);
+        reserved.stamp(&producer.shared.ring, process::unix_nanos);
+        let span = reserved.only(&producer.shared.ring, len);
         producer.outstanding = Some((reserved, true));
         Reservation { producer, span }
+    }
+
+    #[cold]
+    fn new_later(producer: &'a mut Producer, reserved: Reserved, len: usize) -> Reservation<'a> {
+        Reservation::new(producer, reserved, len)
     }
 
     #[inline]
@@ -377,6 +431,7 @@ impl<'a> Reservation<'a> {
     }
 
     /// The position that the message will have.
+    #[inline]
     pub fn position(&self) -> Position {
         Position(self.reserved().first)
     }
@@ -384,8 +439,10 @@ impl<'a> Reservation<'a> {
     /// Publishes the message.
     #[inline]
     pub fn commit(self) -> Position {
-        let position = self.position();
-        self.producer.publish(self.reserved(), Kind::Ready);
+        let (producer, reserved) = (&*self.producer, self.reserved());
+        let position = Position(reserved.first);
+        producer.publish(reserved, Kind::Ready);
+        producer.pusher.fetch_ahead(&producer.shared.ring, reserved, self.span.len);
         self.producer.outstanding = None;
         position
     }
@@ -405,6 +462,7 @@ impl<'a> Reservation<'a> {
 impl Deref for Reservation<'_> {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         let at = self.producer.shared.ring.region().bytes(self.span.offset, self.span.len);
         // SAFETY: the span lies inside the region, its bytes are initialised, and until it is published it is this reservation's alone.
@@ -413,6 +471,7 @@ impl Deref for Reservation<'_> {
 }
 
 impl DerefMut for Reservation<'_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         let at = self.producer.shared.ring.region().bytes(self.span.offset, self.span.len);
         // SAFETY: as for `deref`, and `self` is borrowed mutably.
@@ -421,8 +480,11 @@ impl DerefMut for Reservation<'_> {
 }
 
 impl Drop for Reservation<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.producer.abort();
+        if self.producer.outstanding.is_some() {
+            self.producer.abort();
+        }
     }
 }
 

@@ -102,12 +102,6 @@ impl Shared {
         while reclaim::pass(&self.ring) == Ok(true) {}
     }
 
-    /// The time to be written beside a message, if anybody will ask for its age: in nanoseconds since 1970.
-    #[inline]
-    pub fn publish_time(&self) -> u64 {
-        if self.ring.policy().retain_for == 0 { 0 } else { process::unix_nanos() }
-    }
-
     /// Settles what the dead owe, and wakes everybody if there was anything.
     pub fn recover(&self) -> Settled {
         let settled = recover::recover(&self.ring, wait::nanos(), self.is_dead());

@@ -65,7 +65,7 @@ struct Shape {
 
 fn shape() -> impl Strategy<Value = Shape> {
     let sizes =
-        prop_oneof![Just((16, 8192, 96)), Just((4, 1024, 96)), Just((64, 2048, 1024)), Just((8, 2048, 700))];
+        prop_oneof![Just((16, 8192, 88)), Just((4, 1024, 88)), Just((64, 2048, 1024)), Just((8, 2048, 700))];
     let retain = prop_oneof![Just(0u64), 1u64..5, Just(1000u64)];
     (sizes, retain, any::<bool>(), 0u64..40).prop_map(|((cells, data, longest), retain, ticketed, before)| {
         Shape { cells, data, longest, retain, ticketed, before }
@@ -281,7 +281,7 @@ impl Model {
         let mut longest = 0;
         let mut sum = 0;
         for message in &messages {
-            let units = if message.len() <= 96 { 0 } else { message.len().div_ceil(64) as u64 };
+            let units = if message.len() <= 88 { 0 } else { message.len().div_ceil(64) as u64 };
             (longest, sum) = (longest.max(units), sum + units);
             let offset = (common::UNIT_WRAP - self.shape.before + unit) % ring;
             if units > 0 && offset + units > ring {

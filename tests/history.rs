@@ -308,7 +308,7 @@ fn record(claim: Claim, cells: u64, longest: u64, messages: u64) -> History {
         let numbers = ops.iter().filter(|op| op.kind == Kind::Push).map(|op| op.number);
         assert!(numbers.eq(0..each), "producer {id} has not pushed what it should");
     }
-    History { claim, cells, short: longest <= 96, on_its_way: ON_ITS_WAY, producers, consumers }
+    History { claim, cells, short: longest <= 88, on_its_way: ON_ITS_WAY, producers, consumers }
 }
 
 fn of_kind<'a>(ops: &'a [Vec<Op>], kinds: &'a [Kind]) -> Vec<Op> {
@@ -467,7 +467,7 @@ fn histories(claim: Claim) {
     let ops = number_from("RINGFILE_HISTORY_OPS", 100_000_u64);
     // A push and a pop each, three rings, two ways to claim.
     let messages = ops / 12;
-    for (cells, longest) in [(4, 96), (16, 90), (64, 400)] {
+    for (cells, longest) in [(4, 88), (16, 80), (64, 400)] {
         let history = record(claim, cells, longest, messages);
         history.check();
         let counts: Vec<_> = KINDS.iter().map(|&kind| (kind, history.count(kind))).collect();

@@ -311,6 +311,32 @@ fn what_others_push_there_is_no_letter() {
     assert_eq!(take_letters(&queue), [(first, b"poison".to_vec())]);
 }
 
+/// A producer that fetches the lines of cells ahead may find letters of others there by now.
+#[test]
+fn lines_fetched_ahead_do_not_make_letters_come_from_nowhere() {
+    let queue = Queue::options().capacity(1024).messages(64).max_deliveries(1).in_memory().unwrap();
+    let letters = queue.dead_letters().unwrap();
+    let mut other = letters.producer().unwrap();
+    for _ in 0..8 {
+        other.push(b"other").unwrap();
+    }
+    let ninth = other.reserve(5).unwrap();
+    let mut producer = queue.producer().unwrap();
+    let poison: Vec<_> = (0..32).map(|_| (push_poison(&mut producer), b"poison".to_vec())).collect();
+    let mut consumer = queue.consumer().unwrap();
+    for _ in 0..32 {
+        drop(consumer.claim().unwrap());
+    }
+    assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+    ninth.commit();
+    let mut reader = letters.consumer().unwrap();
+    for _ in 0..9 {
+        reader.pop().unwrap();
+    }
+    drop(reader);
+    assert_eq!(take_letters(&queue), poison);
+}
+
 /// One call does not wait for thousands of letters to be moved, nor does it look through all that are there for each.
 #[test]
 fn very_many_letters_are_moved_bit_by_bit() {

@@ -113,6 +113,11 @@ impl Shape {
         options
     }
 
+    /// How long a message may be that lies in its cell.
+    fn inline_len(&self) -> usize {
+        if self.cell_size == 64 { 32 } else { 88 }
+    }
+
     fn first_position(&self) -> u64 {
         self.wrap.map_or(0, |(wrap, below, _)| (self.cells << WRAPS[wrap]) - below)
     }
@@ -179,7 +184,7 @@ enum Room {
 
 impl Model {
     fn units_of(&self, len: usize) -> u64 {
-        if len <= self.shape.cell_size as usize - 32 { 0 } else { len.div_ceil(64) as u64 }
+        if len <= self.shape.inline_len() { 0 } else { len.div_ceil(64) as u64 }
     }
 
     fn ring_units(&self) -> u64 {
@@ -190,7 +195,7 @@ impl Model {
         match len {
             Len::Share(share) => share as usize * self.max_len / 255,
             Len::Near(limit, by) => {
-                let limit = [0, 64, self.shape.cell_size as usize - 32, self.max_len][limit as usize];
+                let limit = [0, 64, self.shape.inline_len(), self.max_len][limit as usize];
                 limit.saturating_add_signed(by.into()).min(self.max_len)
             }
         }
@@ -325,7 +330,7 @@ impl Run {
         let path = dir.file("q");
         let queue = shape.options().open(&path).unwrap();
         let max_len = queue.max_message_len();
-        assert_eq!(max_len, (shape.data / 2).max(shape.cell_size as usize - 32));
+        assert_eq!(max_len, (shape.data / 2).max(shape.inline_len()));
         let mut run = Run {
             model: Model {
                 shape: shape.clone(),

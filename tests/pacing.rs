@@ -292,7 +292,7 @@ fn a_file_from_before_a_restart_of_the_machine_is_not_stuck() {
     let geometry = Geometry { data_bytes: 128, cells: 2, cell_size: 64, groups: 1, participants: 1 };
     let layout = Layout::new(geometry).unwrap();
     for (rate, burst) in [(30.0, 1), (30.0, 10), (1e6, 0)] {
-        let mut ring = Ring::new(Region::heap(layout.file_len).unwrap(), layout);
+        let mut ring = Ring::new(Region::heap(layout.file_len).unwrap(), layout, false);
         ring.format(0, 0, false, Policy::default());
         ring.set_rate(0, rate, 0);
         ring.set_burst(0, burst);

@@ -104,7 +104,7 @@ fn every_rate_is_kept_by_the_clock() {
     for rate in [1.0, 3.0, 7.0, 30.0, 333.0, 700.0, 1e3, 1e4, 1e5, 7e5, 1e6, 3e6] {
         for burst in [1, 2, 10, 1000] {
             for batch in [1, 3, 64] {
-                let mut ring = Ring::new(Region::heap(layout.file_len).unwrap(), layout);
+                let mut ring = Ring::new(Region::heap(layout.file_len).unwrap(), layout, false);
                 ring.format(0, 0, false, Policy::default());
                 ring.set_rate(0, rate, 0);
                 ring.set_burst(0, burst);
@@ -139,7 +139,7 @@ fn every_rate_is_kept_by_the_clock() {
         }
     }
     for rate in [f64::NAN, -1.0, f64::INFINITY, 1e-300] {
-        let mut ring = Ring::new(Region::heap(layout.file_len).unwrap(), layout);
+        let mut ring = Ring::new(Region::heap(layout.file_len).unwrap(), layout, false);
         ring.format(0, 0, false, Policy::default());
         ring.set_rate(0, rate, 0);
         ring.set_burst(0, u64::MAX);

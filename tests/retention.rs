@@ -406,6 +406,21 @@ fn what_is_older_than_its_age_is_dropped_by_reap_and_nothing_that_is_not_consume
     panic!("a machine on which nothing takes less than {AGE:?}");
 }
 
+/// A producer that fetches the lines of cells ahead may find messages of others there by now.
+#[test]
+fn lines_fetched_ahead_do_not_make_messages_old() {
+    const AGE: Duration = Duration::from_secs(3600);
+    let queue =
+        Queue::options().messages(64).capacity(8 * KIB).retain(100).retain_for(AGE).in_memory().unwrap();
+    let (mut producer, mut consumer) = handles(&queue);
+    push(&mut producer, 0..8, 50);
+    let ninth = producer.reserve(0).unwrap();
+    push(&mut queue.producer().unwrap(), 9..40, 50);
+    ninth.commit();
+    while consumer.try_pop().is_ok() {}
+    assert_eq!((queue.reap().positions, queue.stats().retained), (0, 40));
+}
+
 #[test]
 fn the_reaper_drops_what_is_older_and_ends_when_it_is_dropped() {
     let _watchdog = watch("the reaper");

@@ -50,7 +50,7 @@ impl Producer {
     /// Reserves places for these messages and writes them; they are not published.
     pub fn reserve(&mut self, messages: &[&[u8]]) -> Result<Reserved, NoRoom> {
         let reserved = self.pusher.try_reserve(&self.ring, messages.len(), |i| messages[i].len())?;
-        let mut stage = reserved.stage(0);
+        let mut stage = reserved.stage();
         for message in messages {
             let span = stage
                 .message(&self.ring, &reserved, message.len())

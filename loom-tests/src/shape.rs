@@ -110,7 +110,7 @@ impl Shape {
         })
         .expect("the geometry of a model is valid");
         let region = if self.replayed { Region::replayed(&layout) } else { Region::new(&layout) };
-        let mut ring = Ring::new(region, layout);
+        let mut ring = Ring::new(region, layout, false);
         ring.format(self.position, self.unit, self.ticketed, self.policy);
         Arc::new(ring)
     }

@@ -133,6 +133,8 @@ pub mod cell {
     /// Of a dead letter: its position in the queue that it comes from. Otherwise kept for the time of its publish.
     pub const ORIGIN: usize = 24;
     pub const INLINE: usize = 32;
+    /// In the second line of a cell of 128 bytes, behind the payload: says nothing. Who wants to have the line stores here.
+    pub const BLANK: usize = 120;
 }
 
 /// The most participants: their slot numbers have 11 bits, the last of which means nobody.
@@ -226,7 +228,8 @@ impl Layout {
 
     /// How many bytes a cell holds of its own message.
     pub fn inline_len(&self) -> usize {
-        self.geometry.cell_size as usize - cell::INLINE
+        let end = self.geometry.cell_size as usize;
+        end.min(cell::BLANK) - cell::INLINE
     }
 
     /// The longest message in bytes: half the data ring, or what fits a cell if that is more; a length has 32 bits.
@@ -324,4 +327,5 @@ pub const FIELDS: &[Field] = &[
     ("cell", "size", cell::SIZE, 8),
     ("cell", "extent", cell::EXTENT, 8),
     ("cell", "origin", cell::ORIGIN, 8),
+    ("cell", "blank", cell::BLANK, 8),
 ];

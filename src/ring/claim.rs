@@ -1,7 +1,7 @@
 //! Consumers: find, announce, claim, read, acknowledge.
 
 use super::groups::Service;
-use super::pace::Pace;
+use super::pace::{Pace, Unpaced};
 use super::words::{Claim, ClaimIntent, Kind, Life, Link, Owner, Publish, State};
 use super::{Damaged, Group, GroupPlace, Ring, SlotPlace, reclaim};
 use crate::fault::{self, Step};
@@ -92,12 +92,12 @@ struct Walk {
 pub struct Elsewhere(Begun);
 
 enum Begun {
-    /// It draws places.
+    /// Not at all.
     Not,
     /// Something was put back since the last walk.
     Sweep { redo: u64 },
-    /// This was found at its first position; so much credit is left.
-    Walk { redo: u64, at: u64, look: Look, held: u64 },
+    /// This was found at its first position.
+    Walk { redo: u64, at: u64, look: Look },
 }
 
 /// What a look at one position says.
@@ -224,6 +224,12 @@ impl Popper {
         self.life.name
     }
 
+    /// Whether it draws places.
+    #[inline]
+    pub fn is_ticketed(&self) -> bool {
+        self.ticketed
+    }
+
     /// Where it looks next, unless others have gone ahead.
     pub fn place(&self) -> u64 {
         self.place
@@ -248,12 +254,15 @@ impl Popper {
         self.claim_here(ring, max, pace).or_else(|elsewhere| self.claim_elsewhere(ring, max, pace, elsewhere))
     }
 
-    /// The same, if there is one where the walk begins, which is nearly always so; it was not handed out before. Otherwise
+    /// The same, without a rate and a lease, if there is one where the walk begins, which is nearly always so; it was not handed out before. Otherwise
     /// [`claim_elsewhere`](Self::claim_elsewhere) goes on.
     #[inline(always)]
-    pub fn claim_here(&mut self, ring: &Ring, max: usize, pace: &mut impl Pace) -> Result<Claimed, Elsewhere> {
-        if self.ticketed {
+    pub fn claim_here(&mut self, ring: &Ring, max: usize, pace: &impl Pace) -> Result<Claimed, Elsewhere> {
+        if ring.is_leased() || !pace.is_unlimited() {
             return Err(Elsewhere(Begun::Not));
+        }
+        if self.ticketed {
+            return self.draw_here(ring, max).ok_or(Elsewhere(Begun::Not));
         }
         let group = self.group(ring);
         let redo = group.redo().load(Ordering::Acquire); // E7
@@ -261,13 +270,13 @@ impl Popper {
             return Err(Elsewhere(Begun::Sweep { redo }));
         }
         let at = self.hinted(&group);
-        let mut credit = Credit { pace, held: 0 };
-        match self.look(ring, at, clamped(ring, max), &mut credit) {
+        match self.look(ring, at, clamped(ring, max), &mut Credit { pace: &mut Unpaced, held: 0 }) {
             Look::Taken(claimed) => {
-                self.taken(ring, &claimed);
+                self.place = claimed.end();
+                self.hint(&group);
                 Ok(claimed)
             }
-            look => Err(Elsewhere(Begun::Walk { redo, at, look, held: credit.held })),
+            look => Err(Elsewhere(Begun::Walk { redo, at, look })),
         }
     }
 
@@ -283,14 +292,16 @@ impl Popper {
         let max = clamped(ring, max);
         let mut credit = Credit { pace, held: 0 };
         let (walk, look) = match elsewhere.0 {
-            Begun::Walk { redo, at, look, held } => {
-                credit.held = held;
-                (Walk { redo, sweeping: false, at }, look)
-            }
+            Begun::Walk { redo, at, look } => (Walk { redo, sweeping: false, at }, look),
             Begun::Sweep { redo } => {
                 let at = self.sweep_from(&self.group(ring), redo);
                 let look = self.look(ring, at, max, &mut credit);
                 (Walk { redo, sweeping: true, at }, look)
+            }
+            Begun::Not if !self.ticketed => {
+                let walk = self.set_out(ring);
+                let look = self.look(ring, walk.at, max, &mut credit);
+                (walk, look)
             }
             Begun::Not => {
                 if let Some(drawn) = self.draw(ring, max, &mut credit) {
@@ -395,16 +406,21 @@ impl Popper {
     }
 
     /// Remembers a fresh claim made on a walk.
-    #[inline]
     fn taken(&mut self, ring: &Ring, claimed: &Claimed) {
-        let next = claimed.end();
-        self.group(ring).head().store(next, Ordering::Release); // H1 (E4)
-        fault::point(Step::HintStored);
-        self.place = self.place.max(next);
+        let group = self.group(ring);
+        self.place = self.place.max(claimed.end());
+        self.hint(&group);
         if self.stalled {
             // Walks go on until no place below the head is left behind (x).
-            self.stalled = next < self.group(ring).next_place(self.places);
+            self.stalled = self.place < group.next_place(self.places);
         }
+    }
+
+    /// Tells the others where to look first.
+    #[inline(always)]
+    fn hint(&self, group: &Group<'_>) {
+        group.head().store(self.place, Ordering::Release); // H1 (E4)
+        fault::point(Step::HintStored);
     }
 
     /// Looks at one position of the chain and claims what nobody has claimed there.
@@ -542,6 +558,46 @@ impl Popper {
         Some(Nothing::Pending)
     }
 
+    /// Ticketed: claims at the next place to be drawn, if it is time to draw and there is a message that nobody has claimed, which is nearly always so.
+    #[inline(never)]
+    fn draw_here(&mut self, ring: &Ring, max: usize) -> Option<Claimed> {
+        let group = self.group(ring);
+        let draws = self.draws.wrapping_add(1);
+        let is_due = self.draw.0 >= self.draw.1
+            && !draws.is_multiple_of(DRAWS_PER_WALK)
+            && !self.stalled
+            && group.redo().load(Ordering::Acquire) == self.redo_seen; // E7
+        let next = group.next_place(self.places);
+        if !is_due || self.has_moved(&group) {
+            return None;
+        }
+        let max = clamped(ring, max);
+        if next >= self.tail {
+            // The tail lies on a line that producers write.
+            self.tail = match ring.published(next) {
+                None => return None,
+                Some(_) if max == 1 => next.wrapping_add(1),
+                Some(_) => ring.tail().position.max(next.wrapping_add(1)),
+            };
+        }
+        self.draws = draws;
+        self.draw_places(&group, max.min(self.tail - next));
+        match self.claim_drawn(ring, max, &mut Credit { pace: &mut Unpaced, held: 0 }) {
+            Some(Ok(claimed)) => Some(claimed),
+            // What is left of the draw is kept for who goes on.
+            Some(Err(_)) | None => None,
+        }
+    }
+
+    /// Ticketed: draws so many places.
+    #[inline]
+    fn draw_places(&mut self, group: &Group<'_>, places: u64) {
+        // H2: the ticket only says where to look; the claim word decides.
+        let first = group.ticket().fetch_add(places, Ordering::AcqRel).wrapping_add(self.places);
+        fault::point(Step::PlaceDrawn);
+        self.draw = (first, first.wrapping_add(places));
+    }
+
     /// Ticketed: claims inside a draw of its own, or says that the walk must look.
     #[inline]
     fn draw(
@@ -583,11 +639,7 @@ impl Popper {
             if self.has_moved(group) {
                 return Some(Err(Nothing::Moved));
             }
-            let places = max.min(self.tail - next);
-            // H2: the ticket only says where to look; the claim word decides.
-            let first = group.ticket().fetch_add(places, Ordering::AcqRel).wrapping_add(self.places);
-            fault::point(Step::PlaceDrawn);
-            self.draw = (first, first.wrapping_add(places));
+            self.draw_places(group, max.min(self.tail - next));
         }
         None
     }
@@ -809,10 +861,12 @@ impl Ring {
             let mut messages = 1;
             let mut cells = 1;
             while cells < most && messages < max {
-                match self.published(at.wrapping_add(cells)).map(Publish::kind) {
-                    Some(Kind::Ready) => messages += 1,
-                    Some(_) => {}
-                    None => break,
+                let next = at.wrapping_add(cells);
+                let (publish, lap) = (self.cell(next).load(), self.lap(next));
+                if publish.is_ready_at(lap) {
+                    messages += 1;
+                } else if !publish.is_at(lap) {
+                    break;
                 }
                 cells += 1;
             }

@@ -59,6 +59,8 @@ pub struct Ring {
     region: Region,
     layout: Layout,
     policy: Policy,
+    /// Whether it keeps the dead letters of another.
+    keeps_letters: bool,
     /// What turns a position into the index of its cell: one less than their number, a power of two.
     mask: u64,
     lap_shift: u32,
@@ -73,7 +75,7 @@ pub struct Ring {
 
 impl Ring {
     /// A ring over a region of at least the layout's length.
-    pub fn new(region: Region, layout: Layout) -> Ring {
+    pub fn new(region: Region, layout: Layout, keeps_letters: bool) -> Ring {
         let word = |offset| region.word(offset).load(Ordering::Relaxed);
         let policy = Policy {
             max_deliveries: word(cursor::MAX_DELIVERIES),
@@ -85,6 +87,7 @@ impl Ring {
         };
         Ring {
             policy,
+            keeps_letters,
             mask: layout.geometry.cells - 1,
             lap_shift: layout.geometry.cells.trailing_zeros(),
             cell_size: layout.geometry.cell_size as usize,
@@ -145,6 +148,11 @@ impl Ring {
 
     pub fn policy(&self) -> Policy {
         self.policy
+    }
+
+    /// Whether anybody asks where a message comes from, or when.
+    fn reads_origins(&self) -> bool {
+        self.keeps_letters || self.policy.retain_for != 0
     }
 
     /// Whether claims may be taken back from the living.
@@ -295,6 +303,21 @@ impl Ring {
         }
     }
 
+    /// Has the lines of some cells side by side fetched for writing that messages of `len` bytes take there: by stores into words that nobody reads, of a ring where nobody [reads origins](Self::reads_origins),
+    /// so it does not matter whose the cells have become since.
+    #[inline]
+    fn fetch(&self, position: u64, cells: usize, len: usize) {
+        let first = self.cell(position).at;
+        let takes_two = cell::INLINE + len > UNIT;
+        for i in 0..cells {
+            let at = first + i * self.cell_size;
+            self.region.word(at + cell::ORIGIN).store(0, Ordering::Relaxed);
+            if takes_two {
+                self.region.word(at + cell::BLANK).store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// The publish word of a position's cell, if it is published at that position. P2: acquire, pairs with P1.
     #[inline]
     pub fn published(&self, position: u64) -> Option<Publish> {
@@ -314,10 +337,16 @@ impl Ring {
         (range.start..end).filter(|&at| self.has_message(at)).count()
     }
 
+    /// Whether a message of `len` bytes lies in its cell.
+    #[inline]
+    pub fn is_inline(&self, len: usize) -> bool {
+        len <= self.inline_len
+    }
+
     /// Where a message of `len` bytes goes that is reserved with the data ring at `unit`, and where the ring stands afterwards.
     #[inline]
     fn place(&self, unit: Unit, len: usize) -> (Extent, Unit) {
-        if len <= self.inline_len {
+        if self.is_inline(len) {
             return (Extent { unit, inline: true, letter_of: None }, unit);
         }
         let needed = len.div_ceil(UNIT) as u64;
@@ -336,7 +365,7 @@ impl Ring {
     fn span(&self, cell: &Cell<'_>, extent: Extent, len: usize) -> Option<Span> {
         let offset = self.offset(cell, extent);
         let fits = match extent.inline {
-            true => len <= self.inline_len,
+            true => self.is_inline(len),
             false => len <= self.max_len && len <= self.data_end - offset,
         };
         fits.then_some(Span { offset, len })
@@ -351,13 +380,25 @@ impl Ring {
         }
     }
 
-    /// Where the message of a claimed position is. The claim's acquire of the publish word (E1) is what makes these relaxed loads see it.
+    /// Where the message of a claimed position is; `None` if there is none.
+    #[inline]
+    pub fn message_if_any(&self, position: u64) -> Option<Result<Span, Damaged>> {
+        let cell = self.cell(position);
+        cell.load().is_ready_at(self.lap(position)).then(|| self.message_in(&cell, position))
+    }
+
+    /// Where the message of a claimed position is.
     #[inline]
     pub fn message(&self, position: u64) -> Result<Span, Damaged> {
-        let cell = self.cell(position);
+        self.message_in(&self.cell(position), position)
+    }
+
+    /// The claim's acquire of the publish word (E1) is what makes these relaxed loads see it.
+    #[inline]
+    fn message_in(&self, cell: &Cell<'_>, position: u64) -> Result<Span, Damaged> {
         let extent = Extent::unpack(cell.extent().load(Ordering::Relaxed));
         let size = Size::unpack(cell.size().load(Ordering::Relaxed));
-        self.span(&cell, extent, size.len as usize)
+        self.span(cell, extent, size.len as usize)
             .ok_or(Damaged { position })
     }
 
@@ -426,6 +467,7 @@ impl<'a> Cell<'a> {
     fn origin(&self) -> &'a AtomicU64 {
         self.ring.region.word(self.at + cell::ORIGIN)
     }
+
 }
 
 /// An entry of a consumer group: its cursors and its claim words.

@@ -19,6 +19,25 @@ pub trait Pace {
     fn now(&self) -> u64;
 }
 
+/// Always credit, and no lease.
+pub(super) struct Unpaced;
+
+impl Pace for Unpaced {
+    #[inline(always)]
+    fn take(&mut self, messages: u64) -> Result<u64, u64> {
+        Ok(messages)
+    }
+
+    #[inline(always)]
+    fn is_unlimited(&self) -> bool {
+        true
+    }
+
+    fn now(&self) -> u64 {
+        u64::MAX
+    }
+}
+
 /// The rate of a group's name, by a clock in nanoseconds that does not step while the machine runs.
 pub struct Paced<'a, C> {
     words: Words<'a>,

@@ -7,6 +7,9 @@ use crate::file::layout::UNIT;
 use crate::sync::{Ordering, Pair, fence};
 use crossbeam_utils::Backoff;
 
+/// So many cells are fetched at a time, a power of two.
+const FETCHED: u64 = 8;
+
 /// A producer as the protocol sees it.
 #[derive(Debug)]
 pub struct Pusher {
@@ -32,7 +35,6 @@ pub struct Reserved {
 pub struct Stage {
     position: u64,
     unit: Unit,
-    time: u64,
 }
 
 /// Why nothing was reserved.
@@ -205,20 +207,52 @@ impl Pusher {
         publish(0, Link::First(reserved.prev));
         fault::point(Step::FirstPublished);
     }
+
+    /// After a message of `len` bytes was published by itself: fetches now and then the lines of cells that this producer will write if it goes on as it does, with
+    /// messages that lie in their cells and nobody in between.
+    ///
+    /// The processors of consumers have read these lines a lap ago, and the first store into each waits for them to give it up. The swap of `tail` waits for all
+    /// stores before it: so each push would wait for the line of the last. Stores to several lines wait at the same time.
+    #[inline(always)]
+    pub fn fetch_ahead(&self, ring: &Ring, reserved: &Reserved, len: usize) {
+        if reserved.first.is_multiple_of(FETCHED) && reserved.prev == self.owner && ring.is_inline(len) {
+            self.fetch(ring, reserved.first, len);
+        }
+    }
+
+    #[inline(never)]
+    fn fetch(&self, ring: &Ring, first: u64, len: usize) {
+        let from = first.wrapping_add(FETCHED);
+        let to = from.wrapping_add(FETCHED);
+        if !ring.reads_origins() && to.wrapping_sub(self.reap.position) <= ring.cells() {
+            ring.fetch(from, FETCHED as usize, len);
+        }
+    }
 }
 
 impl Reserved {
-    /// Where to begin staging. `time`: when the messages are written, in nanoseconds since 1970, where their age matters; else 0.
+    /// Where to begin staging.
     #[inline]
-    pub fn stage(&self, time: u64) -> Stage {
-        Stage { position: self.first, unit: self.unit, time }
+    pub fn stage(&self) -> Stage {
+        Stage { position: self.first, unit: self.unit }
     }
 
     /// Stages its only message, of the length that it was reserved for.
     #[inline]
-    pub fn only(&self, ring: &Ring, time: u64, len: usize) -> Span {
+    pub fn only(&self, ring: &Ring, len: usize) -> Span {
         let (extent, _) = ring.place(self.unit, len);
-        ring.stage(self.first, extent, len, time)
+        ring.stage(self.first, extent, len)
+    }
+
+    /// Writes beside its messages when they are written, in nanoseconds since 1970, if their age matters.
+    #[inline]
+    pub fn stamp(&self, ring: &Ring, now: impl FnOnce() -> u64) {
+        if ring.policy.retain_for != 0 {
+            let now = now();
+            for distance in 0..self.cells {
+                ring.cell(self.first.wrapping_add(distance)).origin().store(now, Ordering::Relaxed);
+            }
+        }
     }
 }
 
@@ -232,7 +266,7 @@ impl Stage {
         {
             return None;
         }
-        let span = ring.stage(self.position, extent, len, self.time);
+        let span = ring.stage(self.position, extent, len);
         self.unit = next;
         self.position = self.position.wrapping_add(1);
         Some(span)
@@ -279,7 +313,7 @@ impl Ring {
     /// Whether messages of these lengths fit an empty ring in one piece, wherever it begins: their sum and the longest, for the padding.
     #[inline]
     pub fn batch_fits(&self, lens: impl Iterator<Item = usize>) -> bool {
-        let units = |len: usize| if len <= self.inline_len { 0 } else { len.div_ceil(UNIT) as u64 };
+        let units = |len: usize| if self.is_inline(len) { 0 } else { len.div_ceil(UNIT) as u64 };
         let (sum, longest) = lens.fold((0u64, 0), |(sum, longest), len| {
             (sum.saturating_add(units(len)), units(len).max(longest))
         });
@@ -287,11 +321,8 @@ impl Ring {
     }
 
     #[inline]
-    fn stage(&self, position: u64, extent: Extent, len: usize, time: u64) -> Span {
+    fn stage(&self, position: u64, extent: Extent, len: usize) -> Span {
         let cell = self.cell(position);
-        if time != 0 {
-            cell.origin().store(time, Ordering::Relaxed);
-        }
         cell.extent().store(extent.pack(), Ordering::Relaxed);
         self.set_len(position, len);
         fault::point(Step::CellStaged);

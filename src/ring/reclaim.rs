@@ -2,7 +2,7 @@
 //!
 //! Anybody may do it at any time; each step is bounded, owns nothing, and is one exact swap.
 
-use super::words::{Claim, Extent, Frontier, Kind, Owner, Reap, Size, Stage, State, Unit};
+use super::words::{Claim, Extent, Frontier, Kind, Owner, Publish, Reap, Size, Stage, State, Unit};
 use super::{Damaged, Group, Ring, groups, retain};
 use crate::fault::{self, Step};
 use crate::file::layout::UNIT;
@@ -50,19 +50,22 @@ impl Group<'_> {
             let tag = self.tag(to, tenancy);
             if claim.is_done_at(tag) {
                 to = to.wrapping_add(claim.count() + 1);
-            } else if claim.is_at(tag) {
-                match claim.state() {
-                    State::Dead => to = to.wrapping_add(1),
-                    _ => break,
-                }
+            } else if self.is_nothing(to, claim, tag) {
+                to = to.wrapping_add(1);
             } else {
-                match self.ring.published(to).map(|p| p.kind()) {
-                    Some(Kind::Skip | Kind::Void) => to = to.wrapping_add(1),
-                    _ => break,
-                }
+                break;
             }
         }
         to
+    }
+
+    /// Whether a cell that is not done has no message any more, or never had one.
+    #[inline(never)]
+    fn is_nothing(&self, at: u64, claim: Claim, tag: u64) -> bool {
+        if claim.is_at(tag) {
+            return claim.state() == State::Dead;
+        }
+        matches!(self.ring.published(at).map(Publish::kind), Some(Kind::Skip | Kind::Void))
     }
 
     /// How far nothing is held in an entry that drains, and how far anything can be: what is put back or unclaimed is nobody's any more.

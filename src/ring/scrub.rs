@@ -5,29 +5,12 @@
 
 use super::claim::{Claimed, Popper};
 use super::groups::{self, SCRUBBER};
-use super::pace::Pace;
+use super::pace::Unpaced;
 use super::words::{Claim, Owner, State};
 use super::{Ring, reclaim};
 use crate::fault::{self, Step};
 use crate::file::layout::{UNIT, cursor};
 use crate::sync::{AtomicU64, Ordering, fence};
-
-/// No rate, and no lease: what it holds is nobody's message.
-struct Unpaced;
-
-impl Pace for Unpaced {
-    fn take(&mut self, messages: u64) -> Result<u64, u64> {
-        Ok(messages)
-    }
-
-    fn is_unlimited(&self) -> bool {
-        true
-    }
-
-    fn now(&self) -> u64 {
-        u64::MAX
-    }
-}
 
 /// Overwrites some of what is given up, on behalf of a participant that has claimed nothing. False: there is nothing to overwrite.
 pub fn step(ring: &Ring, owner: Owner) -> bool {

@@ -34,7 +34,7 @@ pub struct Args {
 
     /// Bytes of a cell, 64 or 128 [default: 128]
     ///
-    /// Each message has a cell; one of up to 32 or 96 bytes lies in it and takes nothing of the capacity.
+    /// Each message has a cell; one of up to 32 or 88 bytes lies in it and takes nothing of the capacity.
     #[arg(long, value_name = "BYTES")]
     cell_size: Option<u32>,
 
