@@ -151,7 +151,7 @@ impl Consumer {
                 Missed::Expired => self.claim_cells(1)?,
                 Missed::Damaged(damaged) => return Err(TryPopError::Corrupt { position: damaged.position }),
             };
-            match take(&self.shared.ring, &self.shared.parker, &self.popper, &claimed, message) {
+            match take(&self.shared.ring, &self.shared.parker, &mut self.popper, &claimed, message) {
                 Ok(position) => return Ok(position),
                 Err(again) => missed = again,
             }
@@ -322,11 +322,10 @@ impl Consumer {
     #[inline(never)]
     fn advance(&self, passed: u64) {
         let ring = &self.shared.ring;
+        self.popper.advance(ring);
         if passed >= ring.cells() / 4 {
             // What is damaged is left to who stumbles over it.
             let _ = reclaim::pass(ring);
-        } else {
-            reclaim::advance(&ring.group(self.popper.entry().into()));
         }
     }
 
@@ -487,7 +486,7 @@ impl Consumer {
 
     /// Finishes a message that cannot be read, the first that is claimed; what was claimed behind it comes again.
     #[cold]
-    fn step_over(&self, mut claimed: Claimed, position: u64) -> TryPopError {
+    fn step_over(&mut self, mut claimed: Claimed, position: u64) -> TryPopError {
         let cells = position + 1 - claimed.first;
         if claimed.cells > cells {
             self.put_back(&mut claimed, cells);
@@ -498,8 +497,8 @@ impl Consumer {
 
     /// Says whether it was still this consumer's to finish.
     #[inline]
-    fn finish(&self, claimed: &Claimed) -> bool {
-        finish(&self.shared.ring, &self.shared.parker, &self.popper, claimed)
+    fn finish(&mut self, claimed: &Claimed) -> bool {
+        finish(&self.shared.ring, &self.shared.parker, &mut self.popper, claimed)
     }
 
     /// What is held.
@@ -681,7 +680,7 @@ fn claim_and_take(
 fn take(
     ring: &Ring,
     parker: &Parker,
-    popper: &Popper,
+    popper: &mut Popper,
     claimed: &Claimed,
     message: &mut Vec<u8>,
 ) -> Result<Position, Missed> {
@@ -698,7 +697,7 @@ fn take(
 
 /// Says whether it was still this consumer's to finish.
 #[inline]
-fn finish(ring: &Ring, parker: &Parker, popper: &Popper, claimed: &Claimed) -> bool {
+fn finish(ring: &Ring, parker: &Parker, popper: &mut Popper, claimed: &Claimed) -> bool {
     let finished = popper.ack(ring, claimed);
     parker.wake_after_ack(ring, popper.entry(), 0);
     finished

@@ -162,8 +162,8 @@ errors! {
         /// There are as many groups as the file has room for.
         TooManyGroups { /** How many that is. */ max: usize } =>
             "there are {max} groups already, and the file has room for no more: remove one, or create the file with more",
-        /// Every entry for a group is taken: old ones wait for claims that nobody lets go of.
-        GroupsBusy => "groups that were rewound or removed wait for claims that are still held: acknowledge or drop them, and try again",
+        /// Every entry for a group is taken: old ones wait for claims that nobody lets go of; or somebody who makes a group has been paused for a second.
+        GroupsBusy => "groups that were rewound or removed wait for claims that are still held, or whoever makes one is paused: acknowledge or drop them, and try again",
         /// A name has 1 to 120 bytes.
         GroupName { /** Bytes of the name. */ len: usize } => "a group's name has 1 to 120 bytes, this one has {len}",
         /// A group cannot begin there.

@@ -12,6 +12,7 @@ use crate::spin::{Look, Patience, Spin};
 use crate::sys::fork::Registration;
 use crate::sys::{process, wait};
 use std::sync::{Arc, LazyLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How a call that waits does so before it sleeps.
@@ -25,6 +26,9 @@ pub enum Wait {
     /// Sleeps at once. For many more threads than cores.
     Park,
 }
+
+/// Whoever makes a group has done so after some microseconds, unless he is paused: for so long others wait for his record, who find no free one.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// How long something must stand still before anybody asks whether its owner is dead.
 const STALLED: Duration = Duration::from_millis(1);
@@ -88,7 +92,14 @@ impl Shared {
     /// The number of a group that is made if there is none of this name.
     pub fn create_group(&self, name: &str, wanted: Wanted) -> Result<usize, NoService> {
         let is_dead = |number| self.attachment.as_ref().is_some_and(|attachment| attachment.is_dead(number));
-        groups::find_or_create(&self.ring, name.as_bytes(), wanted, self.number(), is_dead)
+        let begun = Instant::now();
+        loop {
+            let made = groups::find_or_create(&self.ring, name.as_bytes(), wanted, self.number(), is_dead);
+            if made != Err(NoService::Busy) || begun.elapsed() >= BUSY {
+                return made;
+            }
+            thread::sleep(BUSY / 10_000);
+        }
     }
 
     /// The entry that serves the group of this name.

@@ -184,6 +184,10 @@ impl Consumer {
         self.popper.owner()
     }
 
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
     pub fn try_claim(&mut self, max: usize) -> Result<Claimed, Nothing> {
         loop {
             match self.popper.try_claim(&self.ring, max, &mut self.clock) {
@@ -242,8 +246,13 @@ impl Consumer {
     }
 
     /// Says whether it was still its own.
-    pub fn ack(&self, claimed: &Claimed) -> bool {
+    pub fn ack(&mut self, claimed: &Claimed) -> bool {
         self.popper.ack(&self.ring, claimed)
+    }
+
+    /// Moves the frontier on, past what it has finished.
+    pub fn advance(&self) {
+        self.popper.advance(&self.ring);
     }
 
     pub fn ack_first(&self, claimed: &mut Claimed, cells: u64) -> bool {
@@ -373,7 +382,7 @@ impl Sleeper<Consumer> {
             .expect("without a deadline there is an answer")
     }
 
-    pub fn ack(&self, claimed: &Claimed) {
+    pub fn ack(&mut self, claimed: &Claimed) {
         self.actor.ack(claimed);
         self.parker.wake_after_ack(&self.actor.ring, 0, 0);
     }
@@ -384,10 +393,10 @@ impl Sleeper<Consumer> {
     }
 }
 
-/// Makes a group that begins with the oldest message that is kept. Its number; `None`: there is no room for it.
-pub fn make_group(ring: &Ring, name: &str, attachment: u64) -> Option<usize> {
+/// Makes a group that begins with the oldest message that is kept, and says its number.
+pub fn make_group(ring: &Ring, name: &str, attachment: u64) -> Result<usize, NoService> {
     let wanted = Wanted { start: 0, ticketed: false };
-    groups::find_or_create(ring, name.as_bytes(), wanted, attachment, |number| number == DEAD).ok()
+    groups::find_or_create(ring, name.as_bytes(), wanted, attachment, |number| number == DEAD)
 }
 
 /// What is kept: positions since the first, and messages; and whether it was overtaken.

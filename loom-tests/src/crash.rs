@@ -107,7 +107,7 @@ impl Scene {
     }
 
     /// The victim acknowledges all that it has claimed, and notes that it did.
-    pub fn ack(&self, consumer: &Consumer, claimed: &Claimed) {
+    pub fn ack(&self, consumer: &mut Consumer, claimed: &Claimed) {
         let messages = consumer.read(claimed);
         self.ledger().acking.extend(&messages);
         consumer.ack(claimed);

@@ -126,7 +126,7 @@ fn claim_and_ack(scene: &Scene) {
     beside_a_taker(scene, move |scene| {
         for _ in 0..2 {
             if let Some(claimed) = scene.claim(&mut consumer, 1) {
-                scene.ack(&consumer, &claimed);
+                scene.ack(&mut consumer, &claimed);
             }
         }
     });
@@ -196,7 +196,7 @@ fn killed_in_second_claim() {
                     consumer.release(claimed);
                 }
                 if let Some(claimed) = scene.claim(&mut consumer, 1) {
-                    scene.ack(&consumer, &claimed);
+                    scene.ack(&mut consumer, &claimed);
                 }
             });
             scene.check(&[]);

@@ -42,7 +42,7 @@ fn taker(ring: &Arc<Ring>, tries: usize) -> impl FnOnce() -> Vec<u8> + use<> {
 #[test]
 fn s_one_of_two_finishes() {
     explore(["(false, [1], [])", "(true, [], [])"], || {
-        let (ring, holder, held) = claimed(Shape::cells(2).leased(), &[1]);
+        let (ring, mut holder, held) = claimed(Shape::cells(2).leased(), &[1]);
         let take = taker(&ring, 1);
         let (finished, taken) = two(move || holder.ack(&held), take);
         (finished, taken, settle_and_drain(&ring))
@@ -54,7 +54,7 @@ fn s_one_of_two_finishes() {
 fn s_two_take_back() {
     let expected = ["(false, [1], [], [])", "(false, [], [1], [])", "(true, [], [], [])"];
     explore(expected, || {
-        let (ring, holder, held) = claimed(Shape::cells(2).ticketed().leased(), &[1]);
+        let (ring, mut holder, held) = claimed(Shape::cells(2).ticketed().leased(), &[1]);
         let (one, other) = (taker(&ring, 1), taker(&ring, 1));
         let (finished, one, other) = three(move || holder.ack(&held), one, other);
         (finished, one, other, settle_and_drain(&ring))
@@ -73,7 +73,7 @@ fn s_ack_first_or_expiry() {
         "(true, true, [], [])",
     ];
     explore(expected, || {
-        let (ring, holder, mut held) = claimed(Shape::cells(4).leased(), &[1, 2, 3]);
+        let (ring, mut holder, mut held) = claimed(Shape::cells(4).leased(), &[1, 2, 3]);
         let take = taker(&ring, 3);
         let holds = move || {
             let first = holder.ack_first(&mut held, 1);
@@ -110,7 +110,7 @@ fn s_late_holder_keeps_its_bytes() {
         "(1, true, [], [2, 3])",
     ];
     explore(expected, || {
-        let (ring, holder, held) = claimed(Shape::cells(2).leased(), &[1]);
+        let (ring, mut holder, held) = claimed(Shape::cells(2).leased(), &[1]);
         let mut producer = Producer::join(&ring);
         let mut other = Consumer::join(&ring);
         let expiring = ring.clone();
@@ -227,7 +227,7 @@ fn s_what_a_dead_one_took_back_is_announced() {
             other.pops(1)
         };
         let by_the_next = announced_by(|ring, _, _| assert_eq!(expire(ring), 0));
-        let by_the_holder = announced_by(|_, holder, held| assert!(!holder.ack(&held)));
+        let by_the_holder = announced_by(|_, mut holder, held| assert!(!holder.ack(&held)));
         (by_the_next, by_the_holder)
     });
 }

@@ -58,6 +58,33 @@ fn e2_a_failed_swap_carries_it_too() {
     });
 }
 
+/// Consumers move the frontier past what they have finished without another look at it, but not past what somebody else holds: that is still being read (E2).
+#[test]
+fn e2_who_has_finished_moves_the_frontier() {
+    let expected = ["(1, 2, false, [])", "(1, 2, true, [3])"];
+    explore(expected, || {
+        let ring = Shape::cells(2).ring();
+        let mut producer = Producer::join(&ring);
+        producer.push(&[1]);
+        producer.push(&[2]);
+        let mut slow = Consumer::join(&ring);
+        let held = slow.claim(1);
+        let mut quick = Consumer::join(&ring);
+        let second = quick.pop();
+        let (first, (), pushed) = three(
+            move || {
+                let first = slow.read(&held)[0];
+                slow.ack(&held);
+                slow.advance();
+                first
+            },
+            move || quick.advance(),
+            move || producer.try_push(&[3]).is_ok(),
+        );
+        (first, second, pushed, settle_and_drain(&ring))
+    });
+}
+
 /// The same for the data ring, whose units come round more often than the cells.
 #[test]
 fn e2_bytes_are_written_again_after_they_were_read() {

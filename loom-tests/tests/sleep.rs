@@ -65,7 +65,7 @@ fn w1_two_sleeping_producers() {
         producer.detach();
         let mut consumer = Consumer::join(&ring);
         let held = consumer.claim(2);
-        let consumer = Sleeper::new(consumer);
+        let mut consumer = Sleeper::new(consumer);
         let push = |value: u8| {
             let mut producer = Sleeper::new(Producer::join(&ring));
             move || producer.push(&[value]).is_ok()
@@ -122,7 +122,7 @@ fn g_last_ack_wakes_the_group() {
         Producer::join(&ring).push(&[1]);
         let mut holder = Consumer::join(&ring);
         let held = holder.claim(1);
-        let holder = Sleeper::new(holder);
+        let mut holder = Sleeper::new(holder);
         ring.set_closed(true);
         let pop = || {
             let mut consumer = Sleeper::new(Consumer::join(&ring));

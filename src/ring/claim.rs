@@ -3,7 +3,8 @@
 use super::groups::Service;
 use super::pace::{Pace, Unpaced};
 use super::words::{Claim, ClaimIntent, Kind, Life, Link, Owner, Publish, State};
-use super::{Damaged, Group, GroupPlace, Ring, SlotPlace, reclaim};
+use super::reclaim::{self, Interval};
+use super::{Damaged, Group, GroupPlace, Ring, SlotPlace};
 use crate::fault::{self, Step};
 use crate::sync::{Ordering, fence_after_swap};
 use crossbeam_utils::Backoff;
@@ -41,6 +42,8 @@ pub struct Popper {
     tail: u64,
     /// Whether it steps over messages that nobody could set aside: there was no room for the last.
     passes_letters: bool,
+    /// What it has finished last, side by side.
+    finished: Interval,
     /// Whether there may be a copy of the last letter that it has claimed.
     pub(super) may_be_copied: bool,
 }
@@ -202,6 +205,7 @@ impl Popper {
             stalled: false,
             tail: frontier,
             passes_letters: false,
+            finished: Interval { start: frontier, end: frontier },
             may_be_copied: false,
         }
     }
@@ -696,8 +700,17 @@ impl Popper {
 
     /// Finishes everything that is claimed. False: the lease has expired, and it was put back meanwhile.
     #[inline]
-    pub fn ack(&self, ring: &Ring, claimed: &Claimed) -> bool {
-        self.conclude(ring, claimed, claimed.word.finished(), Step::Acked)
+    pub fn ack(&mut self, ring: &Ring, claimed: &Claimed) -> bool {
+        let was_held = self.conclude(ring, claimed, claimed.word.finished(), Step::Acked);
+        if was_held {
+            self.finished.add(claimed.first, claimed.end());
+        }
+        was_held
+    }
+
+    /// Moves the frontier of its entry on, past what it has finished.
+    pub fn advance(&self, ring: &Ring) {
+        reclaim::advance_over(&self.group(ring), self.life, self.finished);
     }
 
     /// Ends a claim by its first word, and lets its bytes go.

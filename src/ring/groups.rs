@@ -86,7 +86,13 @@ pub fn find_or_create(
     if let Some(index) = found {
         return Ok(index);
     }
-    let index = take_record(ring, me, is_dead).ok_or(NoService::TooMany)?;
+    let Some(index) = take_record(ring, me, is_dead) else {
+        let (directory, found) = look_up(ring, text);
+        // A record without a name is somebody's who makes a group, this one perhaps.
+        let is_taken = |index| directory.has(index);
+        let none = if (0..ring.names()).all(is_taken) { NoService::TooMany } else { NoService::Busy };
+        return found.ok_or(none);
+    };
     let record = ring.name(index);
     fault::point(Step::RecordTaken);
     // Pairs with the fence of who reads a name under an earlier version.

@@ -303,10 +303,11 @@ impl Ring {
         }
     }
 
-    /// Has the lines of some cells side by side fetched for writing that messages of `len` bytes take there: by stores into words that nobody reads, of a ring where nobody [reads origins](Self::reads_origins),
-    /// so it does not matter whose the cells have become since.
+    /// Has the lines of some cells, none of which begins a lap but the first, fetched for writing, those that messages of `len` bytes take there: by stores into words that
+    /// nobody reads, in a ring where nobody [reads origins](Self::reads_origins), so it does not matter whose the cells have become since.
     #[inline]
     fn fetch(&self, position: u64, cells: usize, len: usize) {
+        debug_assert!(self.index(position) + cells <= self.cells() as usize);
         let first = self.cell(position).at;
         let takes_two = cell::INLINE + len > UNIT;
         for i in 0..cells {

@@ -224,6 +224,7 @@ impl Pusher {
     fn fetch(&self, ring: &Ring, first: u64, len: usize) {
         let from = first.wrapping_add(FETCHED);
         let to = from.wrapping_add(FETCHED);
+        // There are as many cells at least as lie between `reap` and `to`, so a multiple of `FETCHED`.
         if !ring.reads_origins() && to.wrapping_sub(self.reap.position) <= ring.cells() {
             ring.fetch(from, FETCHED as usize, len);
         }

@@ -2,7 +2,7 @@
 //!
 //! Anybody may do it at any time; each step is bounded, owns nothing, and is one exact swap.
 
-use super::words::{Claim, Extent, Frontier, Kind, Owner, Publish, Reap, Size, Stage, State, Unit};
+use super::words::{Claim, Extent, Frontier, Kind, Life, Owner, Publish, Reap, Size, Stage, State, Unit};
 use super::{Damaged, Group, Ring, groups, retain};
 use crate::fault::{self, Step};
 use crate::file::layout::UNIT;
@@ -13,7 +13,8 @@ pub(super) const STEP: u64 = 1024;
 
 /// Moves the frontier of a group entry over at most `STEP` positions. Returns where it is.
 pub fn advance(group: &Group<'_>) -> u64 {
-    let pair = group.frontier_pair().load(Ordering::Acquire); // F3
+    // The swap acquires it, or who makes something of it reads it again (F3).
+    let pair = group.frontier_pair().load(Ordering::Relaxed);
     let frontier = Frontier::unpack(pair);
     let (to, end) = match frontier.life.stage {
         Stage::Free | Stage::Pinned => return frontier.position,
@@ -26,18 +27,58 @@ pub fn advance(group: &Group<'_>) -> u64 {
         _ if to == frontier.position => return to,
         _ => Frontier { position: to, ..frontier },
     };
+    swap(group, pair, next)
+}
+
+/// The same by a consumer, with its life of the entry, that has itself finished all positions of an interval: it need not look at their words, if the frontier is there.
+pub fn advance_over(group: &Group<'_>, life: Life, finished: Interval) -> u64 {
+    // The swap acquires it.
+    let pair = group.frontier_pair().load(Ordering::Relaxed);
+    let frontier = Frontier::unpack(pair);
+    if frontier.life == life && finished.contains(frontier.position) {
+        swap(group, pair, Frontier { position: finished.end, ..frontier })
+    } else {
+        advance(group)
+    }
+}
+
+/// Puts a frontier in the place of exactly the one that was seen. Returns where it is.
+fn swap(group: &Group<'_>, seen: Pair, next: Frontier) -> u64 {
     // F2: success proves that the frontier never moved, so no word at or above it was used again while it was read.
     match group.frontier_pair().compare_exchange(
-        pair,
+        seen,
         next.pack(),
         Ordering::AcqRel,
-        Ordering::Acquire,
+        Ordering::Relaxed,
     ) {
         Ok(_) => {
-            fault::point(if next.life == frontier.life { Step::FrontierMoved } else { Step::EntryFreed });
-            to
+            let freed = next.life != Frontier::unpack(seen).life;
+            fault::point(if freed { Step::EntryFreed } else { Step::FrontierMoved });
+            next.position
         }
         Err(now) => Frontier::unpack(now).position,
+    }
+}
+
+/// Positions side by side.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Interval {
+    pub start: u64,
+    pub end: u64,
+}
+
+impl Interval {
+    /// Goes on with these positions, or begins with them if they lie elsewhere.
+    #[inline]
+    pub fn add(&mut self, first: u64, end: u64) {
+        if self.end != first {
+            self.start = first;
+        }
+        self.end = end;
+    }
+
+    fn contains(&self, position: u64) -> bool {
+        position.wrapping_sub(self.start) < self.end.wrapping_sub(self.start)
     }
 }
 
