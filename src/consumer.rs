@@ -134,7 +134,7 @@ impl Consumer {
         let shared = &self.shared;
         match pop_here(&shared.ring, &shared.parker, &mut self.popper, self.pacer, message) {
             Ok(position) => {
-                self.look_after(position.0, position.0 + 1);
+                self.look_after(position.0, position.0.wrapping_add(1));
                 Ok(position)
             }
             Err(missed) => self.pop_later(missed, message),
