@@ -120,7 +120,7 @@ fn two_make_the_last_group() {
 fn a_name_is_looked_up_as_it_changes_hands() {
     explore(["(None, None)", "(None, Some(Ok(1)))", "(Some(1), None)", "(Some(1), Some(Ok(1)))"], || {
         let ring = Shape::cells(2).groups(2).ring();
-        make_group(&ring, "a", LIVING);
+        make_group(&ring, "a", LIVING).expect("there is room for a group");
         let (looking, changing) = (ring.clone(), ring.clone());
         let (found, _) = two(
             move || {
@@ -130,7 +130,7 @@ fn a_name_is_looked_up_as_it_changes_hands() {
             },
             move || {
                 groups::remove(&changing, b"a");
-                make_group(&changing, "b", LIVING);
+                make_group(&changing, "b", LIVING).expect("there is room for a group");
             },
         );
         assert_eq!(groups::find(&ring, b"b"), Some(1));
