@@ -142,36 +142,36 @@ fn e8_slot_is_left_before_it_is_taken() {
 /// tenancy in the tags makes the old claim words old (part C, y).
 #[test]
 fn y_frontier_of_an_earlier_tenancy() {
-    rewinds_beside(|helper| {
-        reclaim::advance(&helper.ring().group(0));
+    explore(["(2, [1, 2])"], || {
+        rewound_beside(|helper| {
+            reclaim::advance(&helper.ring().group(0));
+        })
     });
 }
 
 /// The same where the helper is the consumer that has finished them, in the earlier tenancy.
 #[test]
 fn y_who_has_finished_in_an_earlier_tenancy() {
-    rewinds_beside(|helper| helper.advance());
+    explore(["(2, [1, 2])"], || rewound_beside(|helper| helper.advance()));
 }
 
-/// Whoever helps a group of two messages that are finished while it is rewound twice, it gets both again.
-fn rewinds_beside(help: fn(&Consumer)) {
-    explore(["(2, [1, 2])"], move || {
-        let ring = Shape::cells(4).retain(2).ring();
-        let mut producer = Producer::join(&ring);
-        let mut earlier = Consumer::join(&ring);
-        for value in 1..=2 {
-            producer.push(&[value]);
-            earlier.pop();
-        }
-        let rewinding = ring.clone();
-        two(
-            move || help(&earlier),
-            move || {
-                for _ in 0..2 {
-                    groups::rewind(&rewinding, 0).expect("there is an entry");
-                }
-            },
-        );
-        (ring.group(0).frontier().tenancy(), settle_and_drain(&ring))
-    });
+/// What a group gets that is rewound twice while somebody helps it on, and had finished two messages; and the tenancy of its entry.
+fn rewound_beside(help: fn(&Consumer)) -> (u64, Vec<u8>) {
+    let ring = Shape::cells(4).retain(2).ring();
+    let mut producer = Producer::join(&ring);
+    let mut earlier = Consumer::join(&ring);
+    for value in 1..=2 {
+        producer.push(&[value]);
+        earlier.pop();
+    }
+    let rewinding = ring.clone();
+    two(
+        move || help(&earlier),
+        move || {
+            for _ in 0..2 {
+                groups::rewind(&rewinding, 0).expect("there is an entry");
+            }
+        },
+    );
+    (ring.group(0).frontier().tenancy(), settle_and_drain(&ring))
 }
