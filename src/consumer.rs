@@ -2,7 +2,7 @@
 
 use crate::delivery::{Batch, Delivery, lend};
 use crate::error::{AttachError, Expired, PopError, PopTimeoutError, TryPopError};
-use crate::park::{Parker, Side};
+use crate::park::Side;
 use crate::position::Position;
 use crate::producer::Producer;
 use crate::ring::claim::{Claimed, Elsewhere, Nothing, Popper};
@@ -131,8 +131,7 @@ impl Consumer {
         if self.claimed.is_some() {
             self.release();
         }
-        let shared = &self.shared;
-        match pop_here(&shared.ring, &shared.parker, &mut self.popper, self.pacer, message) {
+        match pop_here(&self.shared, &mut self.popper, self.pacer, message) {
             Ok(position) => {
                 self.look_after(position.0, position.0.wrapping_add(1));
                 Ok(position)
@@ -151,7 +150,7 @@ impl Consumer {
                 Missed::Expired => self.claim_cells(1)?,
                 Missed::Damaged(damaged) => return Err(TryPopError::Corrupt { position: damaged.position }),
             };
-            match take(&self.shared.ring, &self.shared.parker, &mut self.popper, &claimed, message) {
+            match take(&self.shared, &mut self.popper, &claimed, message) {
                 Ok(position) => return Ok(position),
                 Err(again) => missed = again,
             }
@@ -234,7 +233,7 @@ impl Consumer {
         }
         impl Seen<'_> {
             /// How many were finished.
-            pub(crate) fn ack(&mut self) -> usize {
+            fn ack(&mut self) -> usize {
                 let count = std::mem::take(&mut self.count);
                 if count == 0 {
                     return 0;
@@ -498,7 +497,7 @@ impl Consumer {
     /// Says whether it was still this consumer's to finish.
     #[inline]
     fn finish(&mut self, claimed: &Claimed) -> bool {
-        finish(&self.shared.ring, &self.shared.parker, &mut self.popper, claimed)
+        finish(&self.shared, &mut self.popper, claimed)
     }
 
     /// What is held.
@@ -637,59 +636,56 @@ enum Missed {
 /// A pop, where there is a message at the first look. Apart from the handle, so that what is read of the ring once stays in registers.
 #[inline(never)]
 fn pop_here(
-    ring: &Ring,
-    parker: &Parker,
+    shared: &Shared,
     popper: &mut Popper,
     pacer: Pacer,
     message: &mut Vec<u8>,
 ) -> Result<Position, Missed> {
     if popper.is_ticketed() {
-        pop_drawn(ring, parker, popper, pacer, message)
+        pop_drawn(shared, popper, pacer, message)
     } else {
-        claim_and_take(ring, parker, popper, pacer, message)
+        claim_and_take(shared, popper, pacer, message)
     }
 }
 
 /// The same where places are drawn: a function of its own, so that nothing of this is in the way of the others.
 #[inline(never)]
 fn pop_drawn(
-    ring: &Ring,
-    parker: &Parker,
+    shared: &Shared,
     popper: &mut Popper,
     pacer: Pacer,
     message: &mut Vec<u8>,
 ) -> Result<Position, Missed> {
-    claim_and_take(ring, parker, popper, pacer, message)
+    claim_and_take(shared, popper, pacer, message)
 }
 
 #[inline(always)]
 fn claim_and_take(
-    ring: &Ring,
-    parker: &Parker,
+    shared: &Shared,
     popper: &mut Popper,
     pacer: Pacer,
     message: &mut Vec<u8>,
 ) -> Result<Position, Missed> {
-    let pace = Paced::new(ring, pacer, wait::nanos);
-    let claimed = popper.claim_here(ring, 1, &pace).map_err(Missed::Elsewhere)?;
-    take(ring, parker, popper, &claimed, message)
+    let pace = Paced::new(&shared.ring, pacer, wait::nanos);
+    let claimed = popper.claim_here(&shared.ring, 1, &pace).map_err(Missed::Elsewhere)?;
+    take(shared, popper, &claimed, message)
 }
 
 /// Copies a claimed message and finishes it.
 #[inline(always)]
 fn take(
-    ring: &Ring,
-    parker: &Parker,
+    shared: &Shared,
     popper: &mut Popper,
     claimed: &Claimed,
     message: &mut Vec<u8>,
 ) -> Result<Position, Missed> {
     message.clear();
+    let ring = &shared.ring;
     let span = ring.message(claimed.first);
     if let Ok(span) = span {
         ring.region().read(span.offset, span.len, message);
     }
-    if !finish(ring, parker, popper, claimed) {
+    if !finish(shared, popper, claimed) {
         return Err(Missed::Expired);
     }
     span.map(|_| Position(claimed.first)).map_err(Missed::Damaged)
@@ -697,9 +693,9 @@ fn take(
 
 /// Says whether it was still this consumer's to finish.
 #[inline]
-fn finish(ring: &Ring, parker: &Parker, popper: &mut Popper, claimed: &Claimed) -> bool {
-    let finished = popper.ack(ring, claimed);
-    parker.wake_after_ack(ring, popper.entry(), 0);
+fn finish(shared: &Shared, popper: &mut Popper, claimed: &Claimed) -> bool {
+    let finished = popper.ack(&shared.ring, claimed);
+    shared.parker.wake_after_ack(&shared.ring, popper.entry(), 0);
     finished
 }
 

@@ -1,7 +1,7 @@
 //! Producers and the places they reserve.
 
 use crate::error::{AttachError, PushError, PushTimeoutError, TryPushError};
-use crate::park::{Parker, Side};
+use crate::park::Side;
 use crate::position::{Position, Positions};
 use crate::ring::groups;
 use crate::ring::letters::{Letters, Origin};
@@ -80,7 +80,7 @@ impl Producer {
     #[inline]
     pub fn try_push(&mut self, message: &[u8]) -> Result<Position, TryPushError> {
         self.prepare(message.len())?;
-        match push_here(&self.shared.ring, &self.shared.parker, &mut self.pusher, message) {
+        match push_here(&self.shared, &mut self.pusher, message) {
             Ok(position) => Ok(position),
             Err(refused) => self.push_later(refused, message),
         }
@@ -90,7 +90,7 @@ impl Producer {
     #[cold]
     fn push_later(&mut self, refused: Refused, message: &[u8]) -> Result<Position, TryPushError> {
         let reserved = self.reserve_later(refused, message.len())?;
-        Ok(put(&self.shared.ring, &self.shared.parker, &self.pusher, &reserved, message))
+        Ok(put(&self.shared, &self.pusher, &reserved, message))
     }
 
     /// Pushes a message; waits at most `timeout` while the queue is full.
@@ -167,29 +167,14 @@ impl Producer {
     /// ```
     #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, PushError> {
-        if let Err(too_large) = self.prepare(len) {
-            return self.reserve_waiting(too_large, len);
-        }
-        match self.pusher.attempt(&self.shared.ring, 1, |_| len) {
-            Ok(reserved) => Ok(Reservation::new(self, reserved, len)),
-            Err(refused) => match self.reserve_later(refused, len) {
-                // Not in one with the above: what comes from two sides comes through memory, and waits there for the swap.
-                Ok(reserved) => Ok(Reservation::new_later(self, reserved, len)),
-                Err(refused) => self.reserve_waiting(refused, len),
-            },
-        }
-    }
-
-    #[cold]
-    fn reserve_waiting(&mut self, refused: TryPushError, len: usize) -> Result<Reservation<'_>, PushError> {
-        let reserved = self.wait_on(refused, |p| p.reserve_cell(len))?;
-        Ok(Reservation::new(self, reserved, len))
+        let span = self.wait(|p| p.reserve_span(len))?;
+        Ok(Reservation { producer: self, span })
     }
 
     /// As [`reserve`](Self::reserve), if there is room now.
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, TryPushError> {
-        let reserved = self.reserve_cell(len)?;
-        Ok(Reservation::new(self, reserved, len))
+        let span = self.reserve_span(len)?;
+        Ok(Reservation { producer: self, span })
     }
 
     /// As [`reserve`](Self::reserve), waiting at most `timeout`.
@@ -198,8 +183,8 @@ impl Producer {
         len: usize,
         timeout: Duration,
     ) -> Result<Reservation<'_>, PushTimeoutError> {
-        let reserved = self.wait_until(timeout, |p| p.reserve_cell(len))?;
-        Ok(Reservation::new(self, reserved, len))
+        let span = self.wait_until(timeout, |p| p.reserve_span(len))?;
+        Ok(Reservation { producer: self, span })
     }
 
     #[inline]
@@ -217,14 +202,32 @@ impl Producer {
         self.check_len(len)
     }
 
-    /// The reservation of a single message.
+    /// Reserves a place for a single message and remembers it.
     #[inline(always)]
-    fn reserve_cell(&mut self, len: usize) -> Result<Reserved, TryPushError> {
+    fn reserve_span(&mut self, len: usize) -> Result<Span, TryPushError> {
         self.prepare(len)?;
         match self.pusher.attempt(&self.shared.ring, 1, |_| len) {
-            Ok(reserved) => Ok(reserved),
-            Err(refused) => self.reserve_later(refused, len),
+            Ok(reserved) => Ok(self.hold(reserved, len)),
+            Err(refused) => self.reserve_span_later(refused, len),
         }
+    }
+
+    /// The same, after an attempt that has failed. What it reserves is not brought together with the above: what comes from two sides comes through memory, and
+    /// waits there for the stores before it.
+    #[cold]
+    fn reserve_span_later(&mut self, refused: Refused, len: usize) -> Result<Span, TryPushError> {
+        let reserved = self.reserve_later(refused, len)?;
+        Ok(self.hold(reserved, len))
+    }
+
+    /// Remembers a reservation whose cell says where its data is.
+    #[inline(always)]
+    fn hold(&mut self, reserved: Reserved, len: usize) -> Span {
+        let ring = &self.shared.ring;
+        reserved.stamp(ring, process::unix_nanos);
+        let span = reserved.only(ring, len);
+        self.outstanding = Some((reserved, true));
+        span
     }
 
     /// The same, after an attempt that has failed.
@@ -335,30 +338,35 @@ impl Producer {
 
 /// A push, where the first attempt to reserve succeeds. Apart from the handle, so that what is read of the ring once stays in registers.
 #[inline(never)]
-fn push_here(ring: &Ring, parker: &Parker, pusher: &mut Pusher, message: &[u8]) -> Result<Position, Refused> {
-    if ring.is_inline(message.len()) {
-        let reserved = pusher.attempt(ring, 1, |_| message.len())?;
-        Ok(put(ring, parker, pusher, &reserved, message))
+fn push_here(shared: &Shared, pusher: &mut Pusher, message: &[u8]) -> Result<Position, Refused> {
+    if shared.ring.is_inline(message.len()) {
+        reserve_and_put(shared, pusher, message)
     } else {
-        push_long(ring, parker, pusher, message)
+        push_long(shared, pusher, message)
     }
 }
 
 /// The same of a message that does not fit its cell: a function of its own, since it takes more than is good for the others.
 #[inline(never)]
-fn push_long(ring: &Ring, parker: &Parker, pusher: &mut Pusher, message: &[u8]) -> Result<Position, Refused> {
-    let reserved = pusher.attempt(ring, 1, |_| message.len())?;
-    Ok(put(ring, parker, pusher, &reserved, message))
+fn push_long(shared: &Shared, pusher: &mut Pusher, message: &[u8]) -> Result<Position, Refused> {
+    reserve_and_put(shared, pusher, message)
+}
+
+#[inline(always)]
+fn reserve_and_put(shared: &Shared, pusher: &mut Pusher, message: &[u8]) -> Result<Position, Refused> {
+    let reserved = pusher.attempt(&shared.ring, 1, |_| message.len())?;
+    Ok(put(shared, pusher, &reserved, message))
 }
 
 /// Publishes the only message of a reservation.
 #[inline(always)]
-fn put(ring: &Ring, parker: &Parker, pusher: &Pusher, reserved: &Reserved, message: &[u8]) -> Position {
+fn put(shared: &Shared, pusher: &Pusher, reserved: &Reserved, message: &[u8]) -> Position {
+    let ring = &shared.ring;
     reserved.stamp(ring, process::unix_nanos);
     let span = reserved.only(ring, message.len());
     ring.region().write(span.offset, message);
     pusher.publish(ring, reserved, Kind::Ready);
-    parker.wake_consumers(ring);
+    shared.parker.wake_consumers(ring);
     pusher.fetch_ahead(ring, reserved, message.len());
     Position(reserved.first)
 }
@@ -370,7 +378,8 @@ impl Letters for Producer {
     }
 
     fn push(&mut self, origin: Origin, ring: &Ring, message: Span) -> bool {
-        let Ok(reserved) = self.reserve_cell(message.len) else {
+        let len = message.len;
+        let Ok(reserved) = self.check_len(len).and_then(|()| self.reserve_cells(1, |_| len)) else {
             return false;
         };
         let letters = &self.shared.ring;
@@ -410,20 +419,7 @@ pub struct Reservation<'a> {
     span: Span,
 }
 
-impl<'a> Reservation<'a> {
-    #[inline(always)]
-    fn new(producer: &'a mut Producer, reserved: Reserved, len: usize) -> Reservation<'a> {
-        reserved.stamp(&producer.shared.ring, process::unix_nanos);
-        let span = reserved.only(&producer.shared.ring, len);
-        producer.outstanding = Some((reserved, true));
-        Reservation { producer, span }
-    }
-
-    #[cold]
-    fn new_later(producer: &'a mut Producer, reserved: Reserved, len: usize) -> Reservation<'a> {
-        Reservation::new(producer, reserved, len)
-    }
-
+impl Reservation<'_> {
     #[inline]
     fn reserved(&self) -> &Reserved {
         let (reserved, _) = self.producer.outstanding.as_ref().expect("it is outstanding");

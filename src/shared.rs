@@ -98,7 +98,7 @@ impl Shared {
             if made != Err(NoService::Busy) || begun.elapsed() >= BUSY {
                 return made;
             }
-            thread::sleep(BUSY / 10_000);
+            thread::sleep(Duration::from_micros(100));
         }
     }
 
