@@ -1,7 +1,7 @@
 //! Consumers: how they find their messages, and wait for them.
 
 use crate::delivery::{Batch, Delivery, lend};
-use crate::error::{AttachError, Expired, PopError, PopTimeoutError, TryPopError};
+use crate::error::{AttachError, Expired, PopError, PopTimeoutError, SyncError, TryPopError};
 use crate::park::Side;
 use crate::position::Position;
 use crate::producer::Producer;
@@ -426,7 +426,10 @@ impl Consumer {
         match nothing {
             Nothing::Empty => TryPopError::Empty,
             Nothing::Pending | Nothing::Moved => TryPopError::Pending,
-            Nothing::Closed => TryPopError::Closed,
+            Nothing::Closed => match self.shared.check_disk() {
+                Err(SyncError::Failed { code }) => TryPopError::Failed { code },
+                _ => TryPopError::Closed,
+            },
             Nothing::Paced(until) => TryPopError::Paced {
                 until: Instant::now() + Duration::from_nanos(until.saturating_sub(wait::nanos())),
             },

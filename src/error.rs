@@ -43,6 +43,10 @@ pub enum OpenError {
     DiskFull,
     /// Every slot for participants is taken. Opening takes none today; reserved.
     TooManyParticipants,
+    /// The disk has failed while the queue was open, and it still is: close it everywhere first. What is in it then is looked through, and reported, by the next open.
+    Failed,
+    /// The machine has been down since the queue was last open, and somebody has been putting it in order for half a minute, or is paused at it.
+    Busy,
     /// This file system or processor cannot keep the promises.
     Unsupported(&'static str),
     /// This file beside the queue's keeps the dead letters of another queue, or is something else; it was left as it is.
@@ -77,6 +81,16 @@ impl fmt::Display for OpenError {
             }
             OpenError::TooManyParticipants => {
                 write!(f, "every participant slot is taken: close some producers or consumers")
+            }
+            OpenError::Failed => write!(
+                f,
+                "the disk has failed under this queue, and somebody has it open still: close it everywhere, and open it again"
+            ),
+            OpenError::Busy => {
+                write!(
+                    f,
+                    "another process is putting the queue in order after a start of the machine, or is paused at it: try again"
+                )
             }
             OpenError::Unsupported(what) => write!(f, "not supported: {what}"),
             OpenError::ForeignDeadLetters(path) => write!(
@@ -189,6 +203,15 @@ errors! {
         Removed => "the group was removed: make it again with `Queue::group`",
     }
 
+    /// Why nothing can be said to be on the disk.
+    SyncError {
+        /// The queue is in memory: its own or that of a file system that keeps nothing. Or this process is a child that did not open it.
+        Unsupported => "what is kept in memory cannot be synced: put the queue on a disk",
+        /// The disk has failed: nobody knows what is on it. Close the queue everywhere and open it again; see [`Durability`](crate::Durability).
+        Failed { /** What the disk answered: the number of the operating system's error. */ code: i32 } =>
+            "the disk failed under the queue (error {code}): close it everywhere and open it again",
+    }
+
     /// Why a replay has no message at a place.
     ReplayError {
         /// The places were given back to producers before they were read; it goes on behind them.
@@ -209,6 +232,11 @@ errors! {
     PushError {
         /// The queue was closed; nothing was pushed.
         Closed => "the queue is closed: reopen it to push",
+        /// It is pushed, but the queue is in memory, and cannot be synced.
+        Unsupported => "what is kept in memory cannot be synced: put the queue on a disk",
+        /// The disk has failed: nobody knows what is on it. Close the queue everywhere and open it again; see [`Durability`](crate::Durability).
+        Failed { /** What the disk answered: the number of the operating system's error. */ code: i32 } =>
+            "the disk failed under the queue (error {code}): close it everywhere and open it again",
         /// One message is longer than any that fits.
         TooLarge { /** Its length in bytes. */ len: usize, /** The longest that fits. */ max: usize } =>
             "a message of {len} bytes does not fit, the longest has {max}: create the file with a larger capacity",
@@ -226,6 +254,11 @@ errors! {
         Full => "the queue is full: try again when something was consumed",
         /// The queue was closed; nothing was pushed.
         Closed => "the queue is closed: reopen it to push",
+        /// It is pushed, but the queue is in memory, and cannot be synced.
+        Unsupported => "what is kept in memory cannot be synced: put the queue on a disk",
+        /// The disk has failed: nobody knows what is on it. Close the queue everywhere and open it again; see [`Durability`](crate::Durability).
+        Failed { /** What the disk answered: the number of the operating system's error. */ code: i32 } =>
+            "the disk failed under the queue (error {code}): close it everywhere and open it again",
         /// One message is longer than any that fits.
         TooLarge { /** Its length in bytes. */ len: usize, /** The longest that fits. */ max: usize } =>
             "a message of {len} bytes does not fit, the longest has {max}: create the file with a larger capacity",
@@ -243,6 +276,11 @@ errors! {
         Timeout => "the queue stayed full for the whole time-out",
         /// The queue was closed; nothing was pushed.
         Closed => "the queue is closed: reopen it to push",
+        /// It is pushed, but the queue is in memory, and cannot be synced.
+        Unsupported => "what is kept in memory cannot be synced: put the queue on a disk",
+        /// The disk has failed: nobody knows what is on it. Close the queue everywhere and open it again; see [`Durability`](crate::Durability).
+        Failed { /** What the disk answered: the number of the operating system's error. */ code: i32 } =>
+            "the disk failed under the queue (error {code}): close it everywhere and open it again",
         /// One message is longer than any that fits.
         TooLarge { /** Its length in bytes. */ len: usize, /** The longest that fits. */ max: usize } =>
             "a message of {len} bytes does not fit, the longest has {max}: create the file with a larger capacity",
@@ -258,6 +296,9 @@ errors! {
     PopError {
         /// The queue was closed, and the group is done with everything.
         Closed => "the queue is closed and drained",
+        /// The disk has failed: nobody knows what is on it. Close the queue everywhere and open it again; see [`Durability`](crate::Durability).
+        Failed { /** What the disk answered: the number of the operating system's error. */ code: i32 } =>
+            "the disk failed under the queue (error {code}): close it everywhere and open it again",
         /// The group was removed.
         Removed => "the group was removed: make it again with `Queue::group`",
         /// The file is damaged there. A message that cannot be read is stepped over; damaged cursors stay as they are.
@@ -276,6 +317,9 @@ errors! {
             "the rate of the group is used up (until {until:?}): try again then",
         /// The queue was closed, and the group is done with everything.
         Closed => "the queue is closed and drained",
+        /// The disk has failed: nobody knows what is on it. Close the queue everywhere and open it again; see [`Durability`](crate::Durability).
+        Failed { /** What the disk answered: the number of the operating system's error. */ code: i32 } =>
+            "the disk failed under the queue (error {code}): close it everywhere and open it again",
         /// The group was removed.
         Removed => "the group was removed: make it again with `Queue::group`",
         /// The file is damaged there. A message that cannot be read is stepped over; damaged cursors stay as they are.
@@ -289,6 +333,9 @@ errors! {
         Timeout => "nothing to pop for the whole time-out",
         /// The queue was closed, and the group is done with everything.
         Closed => "the queue is closed and drained",
+        /// The disk has failed: nobody knows what is on it. Close the queue everywhere and open it again; see [`Durability`](crate::Durability).
+        Failed { /** What the disk answered: the number of the operating system's error. */ code: i32 } =>
+            "the disk failed under the queue (error {code}): close it everywhere and open it again",
         /// The group was removed.
         Removed => "the group was removed: make it again with `Queue::group`",
         /// The file is damaged there. A message that cannot be read is stepped over; damaged cursors stay as they are.
@@ -312,7 +359,22 @@ macro_rules! waiting {
     };
 }
 
-waiting!(TryPushError, wait: Full, PushError; Closed, TooLarge { len, max }, BatchTooLarge { messages, max }, Corrupt { position });
-waiting!(TryPushError, wait: Full, PushTimeoutError; Closed, TooLarge { len, max }, BatchTooLarge { messages, max }, Corrupt { position });
-waiting!(TryPopError, wait: Empty | Pending | Paced, PopError; Closed, Removed, Corrupt { position });
-waiting!(TryPopError, wait: Empty | Pending | Paced, PopTimeoutError; Closed, Removed, Corrupt { position });
+waiting!(TryPushError, wait: Full, PushError; Closed, Unsupported, Failed { code }, TooLarge { len, max }, BatchTooLarge { messages, max }, Corrupt { position });
+waiting!(TryPushError, wait: Full, PushTimeoutError; Closed, Unsupported, Failed { code }, TooLarge { len, max }, BatchTooLarge { messages, max }, Corrupt { position });
+waiting!(TryPopError, wait: Empty | Pending | Paced, PopError; Closed, Failed { code }, Removed, Corrupt { position });
+waiting!(TryPopError, wait: Empty | Pending | Paced, PopTimeoutError; Closed, Failed { code }, Removed, Corrupt { position });
+
+macro_rules! from_sync_error {
+    ($($to:ident),+) => {$(
+        impl From<SyncError> for $to {
+            fn from(error: SyncError) -> $to {
+                match error {
+                    SyncError::Unsupported => $to::Unsupported,
+                    SyncError::Failed { code } => $to::Failed { code },
+                }
+            }
+        }
+    )+};
+}
+
+from_sync_error!(PushError, TryPushError);

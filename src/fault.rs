@@ -92,13 +92,77 @@ mod action {
     /// Nothing.
     #[inline(always)]
     pub fn point(_step: super::Step) {}
+
+    #[inline(always)]
+    pub fn synced(_region: *const u8, _offset: usize, _len: usize) {}
+
+    #[inline(always)]
+    pub fn written(_offset: u64, _len: usize) {}
+
+    /// No error.
+    #[inline(always)]
+    pub fn sync_error() -> Option<i32> {
+        None
+    }
 }
 
 /// In a process of its own: it kills or stops itself.
 #[cfg(all(feature = "fault", not(ringfile_loom)))]
 mod action {
     use super::Step;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::RwLock;
+    use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+
+    /// What this process has just done to a file.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Event {
+        /// A step: stores to the mapping.
+        Step(Step),
+        /// These bytes of the mapping that begins at `region` are on the disk.
+        Synced { region: *const u8, offset: usize, len: usize },
+        /// These bytes of a file were written by a call.
+        Written { offset: u64, len: usize },
+    }
+
+    static WATCH: RwLock<Option<fn(Event)>> = RwLock::new(None);
+    static IS_WATCHED: AtomicBool = AtomicBool::new(false);
+    static SYNC_ERROR: AtomicI32 = AtomicI32::new(0);
+
+    /// Has every event of this process told.
+    pub fn watch(watch: Option<fn(Event)>) {
+        IS_WATCHED.store(watch.is_some(), Ordering::SeqCst);
+        *WATCH.write().expect("nobody panics with it") = watch;
+    }
+
+    fn tell(event: Event) {
+        if IS_WATCHED.load(Ordering::Relaxed) {
+            // Not held while it is called.
+            let watch = *WATCH.read().expect("nobody panics with it");
+            if let Some(watch) = watch {
+                watch(event);
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub fn synced(region: *const u8, offset: usize, len: usize) {
+        tell(Event::Synced { region, offset, len });
+    }
+
+    #[inline(always)]
+    pub fn written(offset: u64, len: usize) {
+        tell(Event::Written { offset, len });
+    }
+
+    /// Lets the disk answer every sync of this process with an error.
+    pub fn fail_syncs(error: Option<i32>) {
+        SYNC_ERROR.store(error.unwrap_or(0), Ordering::SeqCst);
+    }
+
+    /// What the disk is to answer, if it fails.
+    pub fn sync_error() -> Option<i32> {
+        Some(SYNC_ERROR.load(Ordering::SeqCst)).filter(|&error| error != 0)
+    }
 
     /// What the process does to itself.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +194,7 @@ mod action {
 
     #[inline(always)]
     pub fn point(step: Step) {
+        tell(Event::Step(step));
         if ARMED.load(Ordering::Relaxed) << 1 >> 33 == step as u64 + 1 {
             hit();
         }

@@ -67,6 +67,7 @@ impl Group {
                 groups::withdraw(&shared.ring, index);
             }
             served.map_err(|none| group.explain(none))?;
+            shared.note_change();
         }
         Ok(group)
     }
@@ -142,6 +143,7 @@ impl Group {
         self.shared.parker.join(ring);
         let rewound = groups::rewind(ring, index);
         self.shared.parker.wake_all(ring);
+        self.shared.note_change();
         match rewound {
             Ok(()) => Ok(again as u64),
             Err(NoService::Removed) => Err(RewindError::Removed),
@@ -176,6 +178,7 @@ impl Group {
         let index = self.index().ok_or(RateError::Removed)?;
         ring.set_rate(index, per_second, wait::nanos());
         self.shared.parker.wake_paced(ring, index);
+        self.shared.note_change();
         Ok(())
     }
 
@@ -185,6 +188,7 @@ impl Group {
         let index = self.index().ok_or(RateError::Removed)?;
         ring.set_burst(index, messages.into());
         self.shared.parker.wake_paced(ring, index);
+        self.shared.note_change();
         Ok(())
     }
 

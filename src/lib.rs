@@ -60,6 +60,8 @@ mod consumer;
 #[cfg(not(ringfile_loom))]
 mod delivery;
 #[cfg(not(ringfile_loom))]
+mod durable;
+#[cfg(not(ringfile_loom))]
 mod group;
 #[cfg(not(ringfile_loom))]
 mod observer;
@@ -97,6 +99,8 @@ pub use consumer::{Consumer, Iter};
 #[cfg(not(ringfile_loom))]
 pub use delivery::{Batch, Delivery, Origin};
 #[cfg(not(ringfile_loom))]
+pub use durable::Durability;
+#[cfg(not(ringfile_loom))]
 pub use error::*;
 #[cfg(not(ringfile_loom))]
 pub use group::{Group, Start};
@@ -117,4 +121,4 @@ pub use replay::{Kept, Replay};
 #[cfg(not(ringfile_loom))]
 pub use shared::Wait;
 #[cfg(not(ringfile_loom))]
-pub use stats::{GroupStats, Participant, Problem, Recovery, Role, Stats, Verification};
+pub use stats::{GroupStats, Participant, Problem, Recovery, Role, Salvage, Stats, Verification};

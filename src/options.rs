@@ -1,13 +1,15 @@
 //! How a queue is made and opened.
 
+use crate::durable::Durability;
 use crate::error::OpenError;
 use crate::file::header::Header;
 use crate::file::layout::{Geometry, Layout};
 use crate::file::region::Region;
-use crate::file::{self, Opened, Unnamed};
+use crate::file::{self, Attachment, Opened, Unnamed};
 use crate::observer::Observer;
 use crate::queue::Queue;
 use crate::ring::pace::is_rate;
+use crate::ring::salvage::{Found, Then};
 use crate::ring::{Policy, Ring, letters};
 use crate::shared::{Shared, Wait};
 use crate::sync::AtomicPair;
@@ -33,7 +35,7 @@ pub enum Claim {
 ///
 /// What decides the shape of the file (`capacity`, `messages`, `cell_size`, `groups`, `participants`) is set when it is created; given explicitly
 /// to an open of an existing file, it must agree with it. `claim`, `rate`, `burst`, `retain`, `retain_for`, `scrub`, `max_deliveries`, `lease` and `mode` count at
-/// creation alone, `wait`, `recover` and `populate_ahead` at each open.
+/// creation alone, `wait`, `durability`, `recover` and `populate_ahead` at each open.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -69,6 +71,7 @@ pub struct Options {
     scrub: bool,
     populate_ahead: usize,
     wait: Wait,
+    durability: Durability,
     recovers: bool,
     mode: u32,
     first_position: u64,
@@ -99,6 +102,7 @@ impl Default for Options {
             scrub: false,
             populate_ahead: 0,
             wait: Wait::Adaptive,
+            durability: Durability::Process,
             recovers: true,
             mode: 0o600,
             first_position: 0,
@@ -258,6 +262,25 @@ impl Options {
         self
     }
 
+    /// What is pushed by this open outlives, and whether it looks at the checksum of what it hands out. Default: [`Durability::Process`].
+    ///
+    /// For anything else the queue must be on a disk: [`Unsupported`](OpenError::Unsupported) where the file system is in memory. A file that is made for it has all of its
+    /// space written once, and is on the disk when this returns.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ringfile::{Durability, Queue};
+    ///
+    /// let queue = Queue::options().durability(Durability::Always).open("orders.ring")?;
+    /// queue.producer()?.push(b"paid")?; // on the disk when this returns
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn durability(&mut self, durability: Durability) -> &mut Self {
+        self.durability = durability;
+        self
+    }
+
     /// The file's mode at creation, less the umask. Default: 0o600.
     pub fn mode(&mut self, mode: u32) -> &mut Self {
         self.mode = mode;
@@ -298,10 +321,11 @@ impl Options {
         if let Some((_, path)) = foreign {
             return Err(not_its_letters(path));
         }
-        let ring = birth.unnamed(path, self.mode)?;
+        let ring = birth.unnamed(path, self.mode, self.is_durable())?;
         // Before the queue can be seen: a disk that is too small for both is an error now.
-        let letters =
-            letters.map(|(letters, path)| Ok::<_, OpenError>((letters.unnamed(&path, self.mode)?, path)));
+        let letters = letters.map(|(letters, path)| {
+            Ok::<_, OpenError>((letters.unnamed(&path, self.mode, self.is_durable())?, path))
+        });
         let letters = letters.transpose()?;
         ring.link(path)?;
         if let Some((letters, path)) = letters {
@@ -321,19 +345,40 @@ impl Options {
 
     fn attach_as(&self, path: &Path, is_new: bool) -> Result<Queue, OpenError> {
         require_pair_swap()?;
-        let (opened, region) = Opened::open(path)?;
-        let header = opened.header;
-        let found = header.layout.geometry;
-        let asked = self.geometry_over(found)?;
-        if asked != found {
-            return Err(OpenError::Geometry { asked, found });
+        loop {
+            let (opened, region) = Opened::open(path)?;
+            let header = opened.header;
+            let found = header.layout.geometry;
+            let asked = self.geometry_over(found)?;
+            if asked != found {
+                return Err(OpenError::Geometry { asked, found });
+            }
+            let (ring, salvaged) = self.take_up(&opened, region)?;
+            let sets_aside = !header.keeps_letters && ring.policy().max_deliveries > 0;
+            // Beside the file itself, whatever link leads to it.
+            let letters =
+                sets_aside.then(|| self.attach_letters(&path.canonicalize()?, &header)).transpose()?;
+            // Or else the disk has failed meanwhile.
+            if let Some(shared) = self.join(opened, ring, letters)? {
+                return Ok(Queue { shared: shared.begin()?, is_new, salvaged });
+            }
         }
-        let ring = sound_ring(region, &header)?;
-        let sets_aside = !header.keeps_letters && ring.policy().max_deliveries > 0;
-        // Beside the file itself, whatever link leads to it.
-        let letters = sets_aside.then(|| self.attach_letters(&path.canonicalize()?, &header)).transpose()?;
-        let shared = self.join(opened, ring, letters)?;
-        Ok(Queue { shared: Arc::new(shared), is_new })
+    }
+
+    fn is_durable(&self) -> bool {
+        self.durability != Durability::Process
+    }
+
+    /// A ring that was there, made sound where the machine has been down since.
+    fn take_up(&self, opened: &Opened, region: Region) -> Result<(Ring, Option<Found>), OpenError> {
+        let header = &opened.header;
+        if self.is_durable() && opened.is_volatile() {
+            return Err(NOTHING_IS_KEPT);
+        }
+        let ring = Ring::new(region, header.layout, header.keeps_letters);
+        let mut ring = ring.with_sums(&header.uuid, self.is_durable());
+        let salvaged = opened.put_in_order(&mut ring)?;
+        Ok((sound(ring)?, salvaged))
     }
 
     /// Opens the queue at `path` to look at, for reading only: it takes no part and changes nothing. The shape and policy that were asked for are ignored.
@@ -345,12 +390,12 @@ impl Options {
         }
         let path = path.as_ref();
         let (header, region) = file::map_read_only(path)?;
-        let ring = Arc::new(sound_ring(region, &header)?);
+        let ring = Arc::new(self.observed(region, &header)?);
         let sets_aside = !header.keeps_letters && ring.policy().max_deliveries > 0;
         let letters = sets_aside.then(|| file::map_read_only(&letters_path(&path.canonicalize()?)));
         let letters = match letters {
             Some(Ok((theirs, region))) if theirs.keeps_letters_of(&header) => {
-                Some(Arc::new(sound_ring(region, &theirs)?))
+                Some(Arc::new(self.observed(region, &theirs)?))
             }
             // Not there, or not theirs: nothing to see.
             _ => None,
@@ -358,35 +403,55 @@ impl Options {
         Ok(Observer { ring, letters })
     }
 
+    /// A ring to look at. What nobody has put in order yet is read with care.
+    fn observed(&self, region: Region, header: &Header) -> Result<Ring, OpenError> {
+        let ring = Ring::new(region, header.layout, header.keeps_letters);
+        let asks_for_sums = self.is_durable() || file::is_unsettled(&ring);
+        sound(ring.with_sums(&header.uuid, asks_for_sums))
+    }
+
     /// Opens the ring of dead letters of the queue with this header. Makes it if it is gone, or was not made before its creator was killed.
     fn attach_letters(&self, queue: &Path, of: &Header) -> Result<Shared, OpenError> {
         let path = &letters_path(queue);
         let attach = || {
-            let (opened, region) = Opened::open(path)?;
-            if !opened.header.keeps_letters_of(of) {
-                return Err(not_its_letters(path));
+            loop {
+                let (opened, region) = Opened::open(path)?;
+                if !opened.header.keeps_letters_of(of) {
+                    return Err(not_its_letters(path));
+                }
+                let (ring, _) = self.take_up(&opened, region)?;
+                if let Some(shared) = self.join(opened, ring, None)? {
+                    return Ok(shared);
+                }
             }
-            let ring = sound_ring(region, &opened.header)?;
-            self.join(opened, ring, None)
         };
         let create = || {
             // For the same people.
             let mode = queue.metadata()?.mode() & 0o777;
-            Birth::of_letters(of).unnamed(path, mode)?.link(path)?;
+            Birth::of_letters(of).unnamed(path, mode, self.is_durable())?.link(path)?;
             attach()
         };
         attach_or_create(path, attach, create)
     }
 
-    /// Becomes one of those who have a file open.
-    fn join(&self, opened: Opened, ring: Ring, letters: Option<Shared>) -> Result<Shared, OpenError> {
-        let attachment = opened.attach(ring.next_attachment())?;
-        let shared =
-            Shared::new(ring, Some(attachment), self.wait, letters.map(Arc::new), self.populate_ahead);
+    /// Becomes one of those who have a file open. `None`: it must be put in order first.
+    fn join(&self, opened: Opened, ring: Ring, letters: Option<Shared>) -> Result<Option<Shared>, OpenError> {
+        let Some(attachment) = opened.attach(&ring)? else {
+            return Ok(None);
+        };
+        let shared = self.share(ring, Some(attachment), letters.map(Arc::new));
+        if self.is_durable() {
+            // What is made of it outlives the power, and so the file must.
+            shared.root().map_err(|_| OpenError::Failed)?;
+        }
         if self.recovers {
             shared.recover();
         }
-        Ok(shared)
+        Ok(Some(shared))
+    }
+
+    fn share(&self, ring: Ring, attachment: Option<Attachment>, letters: Option<Arc<Shared>>) -> Shared {
+        Shared::new(ring, attachment, self.wait, self.durability, letters, self.populate_ahead)
     }
 
     /// A queue in the memory of this process, by the same code, without a file.
@@ -401,19 +466,16 @@ impl Options {
     /// ```
     pub fn in_memory(&self) -> Result<Queue, OpenError> {
         require_pair_swap()?;
+        if self.is_durable() {
+            return Err(NOTHING_IS_KEPT);
+        }
         let birth = self.birth()?;
         let share = |birth: &Birth, letters| {
             let region = Region::heap(birth.header.layout.file_len).ok_or(OpenError::DiskFull)?;
-            Ok::<_, OpenError>(Arc::new(Shared::new(
-                birth.ring(region),
-                None,
-                self.wait,
-                letters,
-                self.populate_ahead,
-            )))
+            Ok::<_, OpenError>(Arc::new(self.share(birth.ring(region), None, letters)))
         };
         let letters = birth.letters().map(|letters| share(&letters, None)).transpose()?;
-        Ok(Queue { shared: share(&birth, letters)?, is_new: true })
+        Ok(Queue { shared: share(&birth, letters)?, is_new: true, salvaged: None })
     }
 
     /// What a new queue is made of.
@@ -505,8 +567,9 @@ impl Birth {
     }
 
     /// The queue in a file that can be linked to `path`.
-    fn unnamed(&self, path: &Path, mode: u32) -> Result<Unnamed, OpenError> {
-        Unnamed::create(path, &self.header, mode, |region| drop(self.ring(region)))
+    fn unnamed(&self, path: &Path, mode: u32, durable: bool) -> Result<Unnamed, OpenError> {
+        let format = |region| -> Then { self.ring(region).then(0) };
+        Unnamed::create(path, &self.header, mode, durable, format)
     }
 
     /// What the ring of its dead letters is made of, if it sets any aside.
@@ -520,9 +583,12 @@ impl Birth {
     }
 }
 
+const NOTHING_IS_KEPT: OpenError = OpenError::Unsupported(
+    "what is kept in memory does not outlive the power: put the queue on a disk, or ask for no more than Durability::Process",
+);
+
 /// A ring that was there, if it can be one.
-fn sound_ring(region: Region, header: &Header) -> Result<Ring, OpenError> {
-    let ring = Ring::new(region, header.layout, header.keeps_letters);
+fn sound(ring: Ring) -> Result<Ring, OpenError> {
     match ring.contradiction() {
         None => Ok(ring),
         Some(what) => Err(OpenError::Corrupt(what)),

@@ -1,6 +1,7 @@
 //! Producers and the places they reserve.
 
-use crate::error::{AttachError, PushError, PushTimeoutError, TryPushError};
+use crate::durable::{Durability, is_rooted};
+use crate::error::{AttachError, PushError, PushTimeoutError, SyncError, TryPushError};
 use crate::park::Side;
 use crate::position::{Position, Positions};
 use crate::ring::groups;
@@ -35,12 +36,23 @@ use std::time::{Duration, Instant};
 pub struct Producer {
     shared: Arc<Shared>,
     pusher: Pusher,
-    /// A reservation that nobody has ended yet, and whether its cells say where their data is. Found by the next call if its guard was leaked.
-    outstanding: Option<(Reserved, bool)>,
+    /// A reservation that nobody has ended yet, and what its cells say. Found by the next call if its guard was leaked.
+    outstanding: Option<(Reserved, Staged)>,
     stall: Stall,
     patience: Patience,
     /// One thread at a time.
     not_sync: PhantomData<Cell<()>>,
+}
+
+/// How far the cells of a reservation are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Staged {
+    /// They say nothing yet.
+    No,
+    /// They say where their data is.
+    Plain,
+    /// The same; it gets a checksum before it is published.
+    ToBeSealed,
 }
 
 impl Producer {
@@ -79,7 +91,9 @@ impl Producer {
     /// ```
     #[inline]
     pub fn try_push(&mut self, message: &[u8]) -> Result<Position, TryPushError> {
-        self.prepare(message.len())?;
+        if !self.prepare(message.len()) {
+            return self.push_sealed(message, self.shared.durability == Durability::Always);
+        }
         match push_here(&self.shared, &mut self.pusher, message) {
             Ok(position) => Ok(position),
             Err(refused) => self.push_later(refused, message),
@@ -91,6 +105,43 @@ impl Producer {
     fn push_later(&mut self, refused: Refused, message: &[u8]) -> Result<Position, TryPushError> {
         let reserved = self.reserve_later(refused, message.len())?;
         Ok(put(&self.shared, &self.pusher, &reserved, message))
+    }
+
+    /// A push whose message has a checksum, and perhaps is on the disk when it returns.
+    #[cold]
+    fn push_sealed(&mut self, message: &[u8], synced: bool) -> Result<Position, TryPushError> {
+        self.check_len(message.len())?;
+        let reserved = self.reserve_cells(1, |_| message.len())?;
+        let ring = &self.shared.ring;
+        reserved.stamp(ring, process::unix_nanos);
+        let span = reserved.only(ring, message.len());
+        ring.region().write(span.offset, message);
+        ring.seal(&reserved);
+        self.publish(&reserved, Kind::Ready);
+        if synced {
+            self.shared.await_disk()?;
+        }
+        Ok(Position(reserved.first))
+    }
+
+    /// Pushes a message that is on the disk when this returns, whatever [`Durability`] the queue was opened with; waits while the queue is full, and for the disk. Those who wait for
+    /// the disk at the same time share what it takes.
+    ///
+    /// An error of the disk comes after the message was pushed: it may be consumed, and nobody knows whether it is on the disk.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let queue = ringfile::Queue::open("orders.ring")?;
+    /// let mut producer = queue.producer()?;
+    /// producer.push(b"a note")?;
+    /// producer.push_durable(b"a payment")?; // and with it everything before
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn push_durable(&mut self, message: &[u8]) -> Result<Position, PushError> {
+        // Before it is pushed, where that can be told.
+        self.shared.can_sync()?;
+        self.wait(|p| p.push_sealed(message, true))
     }
 
     /// Pushes a message; waits at most `timeout` while the queue is full.
@@ -125,7 +176,7 @@ impl Producer {
         }
         let reserved = self.reserve_cells(messages.len(), len)?;
         // `as_ref` is foreign code: should it panic, the reservation is found and aborted.
-        self.outstanding = Some((reserved, false));
+        self.outstanding = Some((reserved, Staged::No));
         let ring = &self.shared.ring;
         reserved.stamp(ring, process::unix_nanos);
         let mut stage = reserved.stage();
@@ -137,7 +188,14 @@ impl Producer {
             ring.region().write(span.offset, message);
         }
         self.outstanding = None;
+        let is_sealed = ring.asks_for_sums();
+        if is_sealed {
+            ring.seal(&reserved);
+        }
         self.publish(&reserved, Kind::Ready);
+        if is_sealed && self.shared.durability == Durability::Always {
+            self.shared.await_disk()?;
+        }
         Ok(Positions::new(reserved.first, reserved.cells))
     }
 
@@ -193,23 +251,33 @@ impl Producer {
         if len > max { Err(TryPushError::TooLarge { len, max }) } else { Ok(()) }
     }
 
-    /// What comes before the reservation of a single message.
+    /// What comes before the reservation of a single message. False: it does not go the short way; it is too long, or has to get a checksum.
     #[inline(always)]
-    fn prepare(&mut self, len: usize) -> Result<(), TryPushError> {
+    fn prepare(&mut self, len: usize) -> bool {
         if self.outstanding.is_some() {
             self.abort();
         }
-        self.check_len(len)
+        self.shared.ring.is_plain(len)
     }
 
     /// Reserves a place for a single message and remembers it.
     #[inline(always)]
     fn reserve_span(&mut self, len: usize) -> Result<Span, TryPushError> {
-        self.prepare(len)?;
+        if !self.prepare(len) {
+            return self.reserve_sealed(len);
+        }
         match self.pusher.attempt(&self.shared.ring, 1, |_| len) {
-            Ok(reserved) => Ok(self.hold(reserved, len)),
+            Ok(reserved) => Ok(self.hold(reserved, len, Staged::Plain)),
             Err(refused) => self.reserve_span_later(refused, len),
         }
+    }
+
+    /// The same of a message that is to get a checksum.
+    #[cold]
+    fn reserve_sealed(&mut self, len: usize) -> Result<Span, TryPushError> {
+        self.check_len(len)?;
+        let reserved = self.reserve_cells(1, |_| len)?;
+        Ok(self.hold(reserved, len, Staged::ToBeSealed))
     }
 
     /// The same, after an attempt that has failed. What it reserves is not brought together with the above: what comes from two sides comes through memory, and
@@ -217,16 +285,16 @@ impl Producer {
     #[cold]
     fn reserve_span_later(&mut self, refused: Refused, len: usize) -> Result<Span, TryPushError> {
         let reserved = self.reserve_later(refused, len)?;
-        Ok(self.hold(reserved, len))
+        Ok(self.hold(reserved, len, Staged::Plain))
     }
 
     /// Remembers a reservation whose cell says where its data is.
     #[inline(always)]
-    fn hold(&mut self, reserved: Reserved, len: usize) -> Span {
+    fn hold(&mut self, reserved: Reserved, len: usize, staged: Staged) -> Span {
         let ring = &self.shared.ring;
         reserved.stamp(ring, process::unix_nanos);
         let span = reserved.only(ring, len);
-        self.outstanding = Some((reserved, true));
+        self.outstanding = Some((reserved, staged));
         span
     }
 
@@ -258,7 +326,10 @@ impl Producer {
                 }
                 TryPushError::Full
             }
-            NoRoom::Closed => TryPushError::Closed,
+            NoRoom::Closed => match self.shared.check_disk() {
+                Ok(()) => TryPushError::Closed,
+                Err(failed) => failed.into(),
+            },
             NoRoom::Damaged(damaged) => TryPushError::Corrupt { position: damaged.position },
         }
     }
@@ -273,7 +344,7 @@ impl Producer {
     #[cold]
     fn abort(&mut self) {
         if let Some((reserved, staged)) = self.outstanding.take() {
-            self.publish(&reserved, if staged { Kind::Skip } else { Kind::Void });
+            self.publish(&reserved, if staged == Staged::No { Kind::Void } else { Kind::Skip });
             // What it took is free once it is stepped over.
             self.shared.parker.wake_producers(&self.shared.ring);
         }
@@ -373,8 +444,9 @@ fn put(shared: &Shared, pusher: &Pusher, reserved: &Reserved, message: &[u8]) ->
 
 /// As a producer of the ring of dead letters.
 impl Letters for Producer {
-    fn has(&self, origin: Origin) -> bool {
-        self.shared.ring.has_letter(origin)
+    fn has(&self, origin: Origin, ring: &Ring, message: Span) -> bool {
+        let letters = &self.shared.ring;
+        letters.has_letter(origin, |letter| letters.region().equals(letter, ring.region(), message))
     }
 
     fn push(&mut self, origin: Origin, ring: &Ring, message: Span) -> bool {
@@ -389,8 +461,10 @@ impl Letters for Producer {
         ring.region().read(message.offset, message.len, &mut bytes);
         letters.region().write(span.offset, &bytes);
         letters.set_origin(&reserved, origin);
+        letters.seal(&reserved);
         self.publish(&reserved, Kind::Ready);
-        true
+        // On the disk before the message is finished where it was, if anything there ever is.
+        !is_rooted(ring) || self.shared.await_disk().is_ok()
     }
 
     fn has_room(&mut self, len: usize) -> bool {
@@ -433,14 +507,48 @@ impl Reservation<'_> {
     }
 
     /// Publishes the message.
+    ///
+    /// At [`Durability::Always`] it waits for the disk. If that fails, every later call says so; [`commit_durable`](Self::commit_durable) says it at once.
     #[inline]
     pub fn commit(self) -> Position {
-        let (producer, reserved) = (&*self.producer, self.reserved());
+        let (producer, Some((reserved, Staged::Plain))) = (&*self.producer, &self.producer.outstanding)
+        else {
+            return self.commit_sealed();
+        };
         let position = Position(reserved.first);
         producer.publish(reserved, Kind::Ready);
         producer.pusher.fetch_ahead(&producer.shared.ring, reserved, self.span.len);
         self.producer.outstanding = None;
         position
+    }
+
+    #[cold]
+    fn commit_sealed(self) -> Position {
+        let synced = self.producer.shared.durability == Durability::Always;
+        let (position, shared) = self.seal_and_publish();
+        if synced {
+            // The queue is closed by it, and says why.
+            let _ = shared.await_disk();
+        }
+        position
+    }
+
+    /// Publishes the message, and waits until it is on the disk. After an error it is published, and nobody knows whether it is on the disk.
+    pub fn commit_durable(self) -> Result<Position, SyncError> {
+        self.producer.shared.can_sync()?;
+        let (position, shared) = self.seal_and_publish();
+        shared.await_disk()?;
+        Ok(position)
+    }
+
+    fn seal_and_publish(self) -> (Position, Arc<Shared>) {
+        let shared = self.producer.shared.clone();
+        let reserved = self.reserved();
+        shared.ring.seal(reserved);
+        self.producer.publish(reserved, Kind::Ready);
+        let position = self.position();
+        self.producer.outstanding = None;
+        (position, shared)
     }
 
     /// Publishes the first `len` bytes as the message.

@@ -1,15 +1,17 @@
 //! The front door: what belongs to all of a queue.
 
 use crate::consumer::Consumer;
-use crate::error::{AttachError, DeadLettersError, OpenError, RateError, RewindError};
+use crate::error::{AttachError, DeadLettersError, OpenError, RateError, RewindError, SyncError};
 use crate::group::{Group, Start};
 use crate::options::{Claim, Options};
+use crate::position::Position;
 use crate::producer::Producer;
 use crate::reaper::{Reaped, Reaper};
 use crate::replay::Replay;
 use crate::ring::groups;
+use crate::ring::salvage::Found;
 use crate::shared::Shared;
-use crate::stats::{Recovery, Stats, Verification};
+use crate::stats::{Recovery, Salvage, Stats, Verification};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +38,8 @@ use std::time::Duration;
 pub struct Queue {
     pub(crate) shared: Arc<Shared>,
     pub(crate) is_new: bool,
+    /// What this open found, if the machine had been down.
+    pub(crate) salvaged: Option<Found>,
 }
 
 impl Queue {
@@ -103,6 +107,7 @@ impl Queue {
         let removed = groups::remove(ring, name.as_bytes());
         if removed {
             parker.wake_all(ring);
+            self.shared.note_change();
         }
         removed
     }
@@ -174,6 +179,7 @@ impl Queue {
     pub fn set_retain(&self, messages: u64) {
         self.shared.ring.set_retain(messages);
         self.shared.parker.wake_producers(&self.shared.ring);
+        self.shared.note_change();
     }
 
     /// Frees the space of what every group has finished, but for what is [retained](Options::retain), and does what else is left to be done: settles what the dead owe,
@@ -259,7 +265,30 @@ impl Queue {
     /// ```
     pub fn dead_letters(&self) -> Result<Queue, DeadLettersError> {
         let shared = self.shared.letters.clone().ok_or(DeadLettersError::NoneAreKept)?;
-        Ok(Queue { shared, is_new: false })
+        Ok(Queue { shared, is_new: false, salvaged: None })
+    }
+
+    /// Waits until everything is on the disk that was pushed before the call, by whomever, and where every group stands. Returns a position below which everything is: behind it is what somebody
+    /// else had reserved and not finished.
+    ///
+    /// Without it, at [`Durability::Process`](crate::Durability::Process), the kernel writes to the disk in its own time, half a minute later perhaps.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let queue = ringfile::Queue::open("orders.ring")?;
+    /// queue.producer()?.push_batch(&["one", "two"])?;
+    /// let durable = queue.sync()?;
+    /// assert!(durable.get() >= 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sync(&self) -> Result<Position, SyncError> {
+        self.shared.sync().map(Position)
+    }
+
+    /// What was found by this open, if it was the first one since the machine was started, or since the disk had failed. See [`Salvage`].
+    pub fn salvage(&self) -> Option<Salvage> {
+        self.salvaged.map(Salvage::of)
     }
 
     /// Reads the whole file and says what contradicts itself. Changes nothing; while others work it may see what is half done.
@@ -274,15 +303,20 @@ impl Queue {
         self.set_closed(true);
     }
 
-    /// Lets producers push again.
+    /// Lets producers push again; but not where the disk has failed.
     pub fn reopen(&self) {
         self.set_closed(false);
     }
 
     fn set_closed(&self, closed: bool) {
+        if self.shared.check_disk().is_err() {
+            // It is closed, and stays so.
+            return;
+        }
         self.shared.parker.join(&self.shared.ring);
         self.shared.ring.set_closed(closed);
         self.shared.parker.wake_all(&self.shared.ring);
+        self.shared.note_change();
     }
 
     /// Whether the queue was closed.

@@ -1,5 +1,6 @@
 //! What all handles of one attachment have in common: the ring, how to wait, and whom to ask about the dead.
 
+use crate::durable::{Durability, Syncer, Syncs};
 use crate::error::AttachError;
 use crate::file::Attachment;
 use crate::file::layout::cursor;
@@ -11,6 +12,7 @@ use crate::ring::{Ring, Slot, participant, reclaim};
 use crate::spin::{Look, Patience, Spin};
 use crate::sys::fork::Registration;
 use crate::sys::{process, wait};
+use std::io;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,7 +43,10 @@ pub struct Shared {
     pub ring: Ring,
     pub parker: Parker,
     pub wait: Wait,
-    attachment: Option<Attachment>,
+    pub durability: Durability,
+    pub attachment: Option<Attachment>,
+    /// What changes about syncs. Elsewhere, so that nothing here changes, which the compiler makes use of.
+    pub syncs: Box<Syncs>,
     /// How many bytes ahead of the tail the reaper asks the kernel for.
     pub populate_ahead: usize,
     /// Where dead letters go, if any are set aside.
@@ -54,6 +59,7 @@ impl Shared {
         ring: Ring,
         attachment: Option<Attachment>,
         wait: Wait,
+        durability: Durability,
         letters: Option<Arc<Shared>>,
         populate_ahead: usize,
     ) -> Shared {
@@ -62,7 +68,27 @@ impl Shared {
         let keep =
             |attachment: &Attachment| attachment.keep_from_children(ring.region(), (cursor::TAIL, closed));
         let kept = attachment.as_ref().map(keep);
-        Shared { _kept_from_children: kept, ring, parker, wait, attachment, populate_ahead, letters }
+        Shared {
+            _kept_from_children: kept,
+            ring,
+            parker,
+            wait,
+            durability,
+            attachment,
+            syncs: Box::default(),
+            populate_ahead,
+            letters,
+        }
+    }
+
+    /// Begins what goes on for as long as the open is there.
+    pub fn begin(self) -> io::Result<Arc<Shared>> {
+        let shared = Arc::new(self);
+        if let Durability::Interval(every) = shared.durability {
+            let syncer = Syncer::start(&shared, every)?;
+            let _ = shared.syncs.syncer.set(syncer);
+        }
+        Ok(shared)
     }
 
     /// Takes a slot, those of the dead included.
@@ -182,6 +208,12 @@ impl Shared {
         let found = self.parker.wait(&self.ring, side, owner, remaining, || look(Look::Whole), more);
         patience.learn_from_sleep(spin.begun);
         found
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.sync_at_the_end();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::options::Claim as Claiming;
 use crate::ring::recover::Settled;
+use crate::ring::salvage::Found;
 use crate::ring::words::{Binding, Claim, Kind, Life, Owner, Stage, State};
 use crate::ring::{Ring, retain};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -125,6 +126,31 @@ impl Recovery {
     /// Whether there was nothing to settle.
     pub fn is_nothing(&self) -> bool {
         *self == Recovery::default()
+    }
+}
+
+/// What the first open of a file found after the machine was started, or after its disk had failed.
+///
+/// What was on the disk by then is what there is. A message counts as *confirmed* if its checksum is right: those that were pushed at
+/// [`Interval`](crate::Durability::Interval) or [`Always`](crate::Durability::Always), or synced by [`Queue::sync`](crate::Queue::sync). Each group goes on where it was known to be, so some of what it had finished
+/// may come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Salvage {
+    /// Messages whose checksums are right.
+    pub confirmed: u64,
+    /// Messages without a checksum that look like what was pushed. After a failure of the power some of their bytes may be others; after an orderly restart of the machine they are not.
+    pub unconfirmed: u64,
+    /// Messages that were found only in part, and which some group had not finished. They had not been synced.
+    pub lost: u64,
+    /// Positions at which no message was found that some group had not finished: it was never pushed, or nothing of it had come to the disk.
+    pub skipped: u64,
+}
+
+impl Salvage {
+    pub(crate) fn of(found: Found) -> Salvage {
+        let Found { confirmed, unconfirmed, lost, skipped } = found;
+        Salvage { confirmed, unconfirmed, lost, skipped }
     }
 }
 

@@ -7,7 +7,8 @@ use ringfile::file::layout::{self, FIELDS, Layout};
 use ringfile::{Claim, Geometry, Queue};
 
 const DOCUMENT: &str = include_str!("../docs/format.md");
-const SECTIONS: [&str; 6] = ["header", "cursors", "name", "group", "slot", "cell"];
+const SECTIONS: [&str; 8] =
+    ["header", "cursors", "checkpoint", "checkpoint group", "name", "group", "slot", "cell"];
 
 /// A row of the document: section, name, offset, bytes.
 type Row = (String, String, usize, usize);
@@ -172,19 +173,21 @@ fn a_new_file_has_the_documented_header() {
     assert_ne!(file.0[0x40..0x50], golden(false).0.0[0x40..0x50]);
 }
 
-/// Each part begins on the page after the one before it: header, cursors, checkpoints, names, groups, slots, cells, claim words, data.
+/// Each part begins on the page after the one before it: header, cursors, checkpoints, names, groups, slots, cells, claim words, sums, data.
 #[test]
 fn the_parts_lie_where_the_document_says() {
     let (file, layout) = golden(false);
-    assert_eq!(layout.names, 0x3000);
-    assert_eq!(layout.groups, 0x4000);
-    assert_eq!(layout.slots, 0x5000);
-    assert_eq!(layout.cells, 0x6000);
-    assert_eq!(layout.claims, 0x7000);
+    assert_eq!(layout.checkpoint_len, 0x1000);
+    assert_eq!(layout.names, 0xa000);
+    assert_eq!(layout.groups, 0xb000);
+    assert_eq!(layout.slots, 0xc000);
+    assert_eq!(layout.cells, 0xd000);
+    assert_eq!(layout.claims, 0xe000);
     assert_eq!(layout.claims_stride, 0x1000);
-    assert_eq!(layout.data, 0x7000 + 3 * 0x1000);
-    assert_eq!(layout.file_len, 0xb000);
-    assert_eq!(file.0.len(), 0xb000);
+    assert_eq!(layout.sums, 0xe000 + 3 * 0x1000);
+    assert_eq!(layout.data, layout.sums + 0x1000);
+    assert_eq!(layout.file_len, 0x13000);
+    assert_eq!(file.0.len(), 0x13000);
     assert_eq!(layout::PAGE, 4096);
 }
 
@@ -219,6 +222,31 @@ fn a_new_file_has_the_documented_cursors() {
     }
 }
 
+/// The first of the places has the first checkpoint, of a ring without a message and with one group.
+#[test]
+fn a_new_file_has_the_documented_checkpoint() {
+    let (file, _) = golden(false);
+    let mut block = file.0[0x2000..0x3000].to_vec();
+    let sum = file.field("checkpoint", "checksum", 0x2000);
+    block[8..12].fill(0);
+    assert_eq!(sum, u64::from(crc32c::crc32c(&block)));
+    assert_eq!(file.field("checkpoint", "sequence", 0x2000), 1);
+    assert_eq!(file.field("checkpoint", "tail", 0x2000), 47);
+    assert_eq!(file.field("checkpoint", "tail unit", 0x2000), 100);
+    assert_eq!(file.field("checkpoint", "reap", 0x2000), 47);
+    assert_eq!(file.field("checkpoint", "names", 0x2000), 1);
+    let group = 0x2000 + 0x70;
+    assert_eq!(file.field("checkpoint group", "life", group), 1 << 32 | 2 << 24 | 2);
+    assert_eq!(file.field("checkpoint group", "frontier", group), 47);
+    assert_eq!(file.field("checkpoint group", "name length", group), 7);
+    assert_eq!(file.0[group + 0x30..group + 0x37], *b"default");
+    assert!(file.0[0x3000..0xa000].iter().all(|&byte| byte == 0));
+    assert_eq!(file.field("cursors", "checkpoint drawn", 0), 1);
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let digits: String = file.0[0x1400..0x1410].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digits, boot.trim().replace('-', ""));
+}
+
 #[test]
 fn messages_lie_where_the_document_says() {
     let (file, layout) = golden(true);
@@ -230,8 +258,11 @@ fn messages_lie_where_the_document_says() {
     assert_eq!((kind(second), lap(second)), (1, 6));
     assert_eq!(file.field("cell", "size", first) >> 32, 6);
     assert_eq!(file.field("cell", "size", second) >> 32, 100);
-    assert_eq!(file.field("cell", "extent", first) >> 21 & 1, 1);
-    assert_eq!(file.field("cell", "extent", second) >> 21, 100 << 1);
+    assert_eq!(file.field("cell", "extent", first) >> 20 & 3, 2);
+    assert_eq!(file.field("cell", "extent", second) >> 20, 100 << 2);
+    // The low bits of the lap.
+    assert_eq!(file.field("cell", "extent", first) >> 9 & 0x7ff, 5);
+    assert_eq!(file.field("cell", "extent", second) >> 9 & 0x7ff, 6);
     assert_eq!(file.0[first + 0x20..first + 0x26], *b"inline");
     // Unit 100 mod 16 units is byte 256 of the data ring.
     assert_eq!(file.0[layout.data + 256..layout.data + 356], [0xab; 100]);

@@ -87,8 +87,9 @@ impl Producer {
 
 /// In a ring of letters.
 impl Letters for Producer {
-    fn has(&self, origin: Origin) -> bool {
-        self.ring.has_letter(origin)
+    fn has(&self, origin: Origin, _: &Ring, _: Span) -> bool {
+        // In a model the power never goes, and no two messages have one position.
+        self.ring.has_letter(origin, |_| true)
     }
 
     fn push(&mut self, origin: Origin, ring: &Ring, message: Span) -> bool {

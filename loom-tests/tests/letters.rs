@@ -153,7 +153,7 @@ fn r_what_is_no_letter_is_no_copy() {
         other.push(&[8]);
         Consumer::join(&letters).pops(2);
         other.push(&[9]);
-        assert!(!letters.has_letter(origin));
+        assert!(!letters.has_letter(origin, |_| true));
         let origin = letters.origin(reserved.first + letters.cells());
 
         // Its mover was killed after it had claimed the letter: there may be a copy.

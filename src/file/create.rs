@@ -1,9 +1,12 @@
 //! Making a file so that nobody ever opens half of one.
 
+use super::checkpoint::{self, Checkpoint, Place};
 use super::header::Header;
+use super::layout::{PAGE, cursor};
 use super::region::Region;
 use crate::error::OpenError;
 use crate::fault::{self, Step};
+use crate::ring::salvage::Then;
 use crate::sys::{file, process};
 use memmap2::MmapRaw;
 use std::fs::{self, File, OpenOptions};
@@ -19,8 +22,14 @@ pub struct Unnamed {
 }
 
 impl Unnamed {
-    /// Makes a ring that can be linked to `path`, its words written by `format`.
-    pub fn create(path: &Path, header: &Header, mode: u32, format: impl FnOnce(Region)) -> Result<Unnamed, OpenError> {
+    /// Makes a ring that can be linked to `path`, its words written by `format`, which says what it is like. `durable`: it is going to be synced again and again.
+    pub fn create(
+        path: &Path,
+        header: &Header,
+        mode: u32,
+        durable: bool,
+        format: impl FnOnce(Region) -> Then,
+    ) -> Result<Unnamed, OpenError> {
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -30,7 +39,7 @@ impl Unnamed {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => Temporary::create(path, mode)?,
             Err(error) => return Err(error.into()),
         };
-        fill(&unnamed.file, header, format)?;
+        fill(&unnamed.file, header, durable, format)?;
         Ok(unnamed)
     }
 
@@ -45,12 +54,27 @@ impl Unnamed {
     }
 }
 
-fn fill(file: &File, header: &Header, format: impl FnOnce(Region)) -> Result<(), OpenError> {
+fn fill(
+    file: &File,
+    header: &Header,
+    durable: bool,
+    format: impl FnOnce(Region) -> Then,
+) -> Result<(), OpenError> {
     refuse_unsafe(file)?;
     file::allocate(file, header.layout.file_len)?;
     fault::point(Step::FileAllocated);
+    if durable {
+        // A sync of space that was never written has to write down as well that it is in use. Page by page: what is written in one go is kept, and synced, in one go.
+        for page in (0..header.layout.file_len).step_by(PAGE) {
+            file.write_all_at(&[0; PAGE], page as u64)?;
+        }
+    }
     file.write_all_at(&header.to_bytes(), 0)?;
-    format(Region::mapping(MmapRaw::map_raw(file)?));
+    file.write_all_at(&process::boot_id(), cursor::BOOT as u64)?;
+    let then = format(Region::mapping(MmapRaw::map_raw(file)?));
+    let layout = &header.layout;
+    checkpoint::write(file, layout, Place::new(layout, 0), &Checkpoint { sequence: 1, then })?;
+    file.write_all_at(&1u64.to_le_bytes(), cursor::CHECKPOINT as u64)?;
     fault::point(Step::FileFormatted);
     Ok(())
 }

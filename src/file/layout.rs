@@ -53,21 +53,74 @@ pub mod cursor {
     pub const RETAIN: usize = PAGE + 7 * LINE + 16;
     pub const RETAIN_FOR: usize = PAGE + 7 * LINE + 24;
     pub const SCRUB: usize = PAGE + 7 * LINE + 32;
+    /// The boot in which the file was last found, or made, in order: sixteen bytes.
     pub const BOOT: usize = PAGE + 8 * LINE;
+    /// How often it was put in order after a boot or a failure.
+    pub const INCARNATION: usize = BOOT + 16;
+    /// What the disk answered when it failed, or 0.
+    pub const FAILED: usize = BOOT + 24;
     pub const LOOKED: usize = PAGE + 9 * LINE;
     pub const ASLEEP: usize = PAGE + 10 * LINE;
     /// What is retained, and how much of it had to give way.
     pub const KEPT: usize = PAGE + 12 * LINE;
     pub const GAVE_WAY: usize = PAGE + 12 * LINE + 16;
     pub const SCRUBBING: usize = PAGE + 12 * LINE + 24;
+    /// Who syncs: odd while somebody does.
+    pub const SYNC_ROUND: usize = PAGE + 13 * LINE;
+    /// The last round that was finished.
+    pub const SYNC_DONE: usize = PAGE + 13 * LINE + 8;
+    /// Everything below is on the disk.
+    pub const DURABLE: usize = PAGE + 13 * LINE + 16;
+    /// Whether the file as a whole, and its name, ever were.
+    pub const ROOTED: usize = PAGE + 13 * LINE + 24;
+    /// What else than messages and frontiers is on the disk.
+    pub const STANDING: usize = PAGE + 13 * LINE + 32;
+    pub const SYNC_FUTEX: usize = PAGE + 13 * LINE + 40;
+    /// The number of the last checkpoint that anybody set out to write.
+    pub const CHECKPOINT: usize = PAGE + 14 * LINE;
+    /// The last one that was synced, and where it is.
+    pub const CHECKPOINT_SYNCED: usize = PAGE + 14 * LINE + 8;
+    /// Who writes in each place for one.
+    pub const CHECKPOINT_WRITERS: usize = PAGE + 15 * LINE;
     /// A bit for each of the most participants that a file can have.
     pub const ASLEEP_LEN: usize = super::MAX_PARTICIPANTS / 8 + 1;
 }
 
-/// Two alternating checkpoints, each in a sector of its own.
+/// The checkpoints, each on pages of its own.
 pub const CHECKPOINTS: usize = 2 * PAGE;
-/// The length of a checkpoint.
-pub const CHECKPOINT_LEN: usize = 512;
+
+/// A checkpoint: what a ring was like, to be believed after the power went.
+pub mod checkpoint {
+    /// How many there is room for: one that is on the disk, and some that others may be writing, paused perhaps.
+    pub const PLACES: usize = 8;
+    pub const LEN: usize = 112;
+    pub const SEQUENCE: usize = 0;
+    pub const CHECKSUM: usize = 8;
+    pub const CLOSED: usize = 12;
+    pub const INCARNATION: usize = 16;
+    pub const TAIL: usize = 24;
+    pub const TAIL_UNIT: usize = 32;
+    pub const REAP: usize = 40;
+    pub const MAX_DELIVERIES: usize = 48;
+    pub const LEASE: usize = 56;
+    pub const RETAIN: usize = 64;
+    pub const RETAIN_FOR: usize = 72;
+    pub const SCRUB: usize = 80;
+    /// A bit for each name that there is.
+    pub const NAMES: usize = 88;
+
+    /// A group in it, one for each name that there is room for.
+    pub mod group {
+        pub const LEN: usize = 192;
+        pub const LIFE: usize = 0;
+        pub const FRONTIER: usize = 8;
+        pub const ENTRY: usize = 16;
+        pub const RATE: usize = 24;
+        pub const BURST: usize = 32;
+        pub const NAME_LEN: usize = 40;
+        pub const NAME: usize = 48;
+    }
+}
 
 /// A name of a group: which entry serves it now, how fast it may consume.
 pub mod name {
@@ -178,6 +231,8 @@ impl Geometry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub geometry: Geometry,
+    /// The length of each checkpoint, with the pages to itself.
+    pub checkpoint_len: usize,
     pub names: usize,
     pub groups: usize,
     pub slots: usize,
@@ -185,6 +240,8 @@ pub struct Layout {
     pub claims: usize,
     /// From one group entry's claim words to the next one's.
     pub claims_stride: usize,
+    /// Checksums of messages that came without.
+    pub sums: usize,
     pub data: usize,
     pub file_len: usize,
 }
@@ -202,25 +259,29 @@ impl Layout {
         let cell_count = usize::try_from(geometry.cells).ok()?;
         let entries = geometry.groups as usize + 1;
 
-        let names = CHECKPOINTS + PAGE;
+        let checkpoint_len = after(checkpoint::LEN, geometry.groups as usize, checkpoint::group::LEN)?;
+        let names = CHECKPOINTS + checkpoint::PLACES * checkpoint_len;
         let groups = after(names, geometry.groups as usize, name::LEN)?;
         let slots = after(groups, entries, group::LEN)?;
         let cells = after(slots, geometry.participants as usize, slot::LEN)?;
         let claims = after(cells, cell_count, geometry.cell_size as usize)?;
         let claims_stride = after(0, cell_count, 8)?;
-        let data = after(claims, entries, claims_stride)?;
+        let sums = after(claims, entries, claims_stride)?;
+        let data = after(sums, cell_count, 8)?;
         let file_len = after(data, 1, usize::try_from(geometry.data_bytes).ok()?)?;
         if file_len > isize::MAX as usize {
             return None;
         }
         Some(Layout {
             geometry,
+            checkpoint_len,
             names,
             groups,
             slots,
             cells,
             claims,
             claims_stride,
+            sums,
             data,
             file_len,
         })
@@ -248,7 +309,11 @@ const _: () = {
     assert!(slot::CLAIMED + 8 <= LINE && slot::EXPIRED + 8 <= slot::LEN);
     assert!(name::FUTEX + 4 <= name::LEN && name::NAME + name::MAX_NAME <= name::SERVING);
     assert!(header::FIRST_UNIT + 8 <= header::CHECKSUM && header::CHECKSUM + 4 == PAGE);
-    assert!(CHECKPOINTS + 2 * CHECKPOINT_LEN <= CHECKPOINTS + PAGE);
+    assert!(cursor::CHECKPOINT_WRITERS + 8 * checkpoint::PLACES <= CHECKPOINTS && cursor::FAILED + 8 <= cursor::LOOKED);
+    assert!(checkpoint::NAMES + 8 <= checkpoint::LEN);
+    assert!(checkpoint::group::NAME + name::MAX_NAME <= checkpoint::group::LEN);
+    // What was true of both at one time, in whatever order sectors reach the disk.
+    assert!(cursor::TAIL / 512 == cursor::REAP / 512);
 };
 
 /// A named part of the file, as `docs/format.md` lists it: section, name, offset in the section, bytes.
@@ -283,14 +348,43 @@ pub const FIELDS: &[Field] = &[
     ("cursors", "retain", cursor::RETAIN, 8),
     ("cursors", "retain for", cursor::RETAIN_FOR, 8),
     ("cursors", "scrub", cursor::SCRUB, 8),
-    ("cursors", "boot", cursor::BOOT, LINE),
+    ("cursors", "boot", cursor::BOOT, 16),
+    ("cursors", "incarnation", cursor::INCARNATION, 8),
+    ("cursors", "failed", cursor::FAILED, 8),
     ("cursors", "looked", cursor::LOOKED, 16),
     ("cursors", "asleep", cursor::ASLEEP, cursor::ASLEEP_LEN),
     ("cursors", "kept", cursor::KEPT, 16),
     ("cursors", "gave way", cursor::GAVE_WAY, 8),
     ("cursors", "scrubbing", cursor::SCRUBBING, 8),
-    ("cursors", "checkpoint 0", CHECKPOINTS, CHECKPOINT_LEN),
-    ("cursors", "checkpoint 1", CHECKPOINTS + CHECKPOINT_LEN, CHECKPOINT_LEN),
+    ("cursors", "sync round", cursor::SYNC_ROUND, 8),
+    ("cursors", "sync done", cursor::SYNC_DONE, 8),
+    ("cursors", "durable", cursor::DURABLE, 8),
+    ("cursors", "rooted", cursor::ROOTED, 8),
+    ("cursors", "standing", cursor::STANDING, 8),
+    ("cursors", "sync futex", cursor::SYNC_FUTEX, 4),
+    ("cursors", "checkpoint drawn", cursor::CHECKPOINT, 8),
+    ("cursors", "checkpoint synced", cursor::CHECKPOINT_SYNCED, 8),
+    ("cursors", "checkpoint writers", cursor::CHECKPOINT_WRITERS, 8 * checkpoint::PLACES),
+    ("checkpoint", "sequence", checkpoint::SEQUENCE, 8),
+    ("checkpoint", "checksum", checkpoint::CHECKSUM, 4),
+    ("checkpoint", "closed", checkpoint::CLOSED, 4),
+    ("checkpoint", "incarnation", checkpoint::INCARNATION, 8),
+    ("checkpoint", "tail", checkpoint::TAIL, 8),
+    ("checkpoint", "tail unit", checkpoint::TAIL_UNIT, 8),
+    ("checkpoint", "reap", checkpoint::REAP, 8),
+    ("checkpoint", "max deliveries", checkpoint::MAX_DELIVERIES, 8),
+    ("checkpoint", "lease", checkpoint::LEASE, 8),
+    ("checkpoint", "retain", checkpoint::RETAIN, 8),
+    ("checkpoint", "retain for", checkpoint::RETAIN_FOR, 8),
+    ("checkpoint", "scrub", checkpoint::SCRUB, 8),
+    ("checkpoint", "names", checkpoint::NAMES, 8),
+    ("checkpoint group", "life", checkpoint::group::LIFE, 8),
+    ("checkpoint group", "frontier", checkpoint::group::FRONTIER, 8),
+    ("checkpoint group", "entry", checkpoint::group::ENTRY, 8),
+    ("checkpoint group", "rate", checkpoint::group::RATE, 8),
+    ("checkpoint group", "burst", checkpoint::group::BURST, 8),
+    ("checkpoint group", "name length", checkpoint::group::NAME_LEN, 8),
+    ("checkpoint group", "name", checkpoint::group::NAME, name::MAX_NAME),
     ("name", "name length", name::NAME_LEN, 8),
     ("name", "name", name::NAME, name::MAX_NAME),
     ("name", "serving", name::SERVING, 8),

@@ -3,6 +3,8 @@
 #[cfg(not(ringfile_loom))]
 mod attachment;
 #[cfg(not(ringfile_loom))]
+pub mod checkpoint;
+#[cfg(not(ringfile_loom))]
 mod create;
 #[cfg(not(ringfile_loom))]
 pub mod header;
@@ -10,6 +12,6 @@ pub mod layout;
 pub mod region;
 
 #[cfg(not(ringfile_loom))]
-pub use attachment::{Attachment, Opened, map_read_only};
+pub use attachment::{Attachment, Opened, is_unsettled, map_read_only};
 #[cfg(not(ringfile_loom))]
 pub use create::Unnamed;

@@ -12,6 +12,7 @@ pub use modelled::Region;
 #[cfg(not(ringfile_loom))]
 mod native {
     use crate::file::layout::PAGE;
+    use crate::ring::Span;
     use crate::sync::{AtomicPair, AtomicU32, AtomicU64, Ordering};
     use std::alloc::{self, Layout};
     use std::ptr::NonNull;
@@ -160,6 +161,28 @@ mod native {
         pub fn clear(&self, offset: usize, len: usize) {
             // SAFETY: the range lies inside the block, and is claimed.
             unsafe { self.bytes(offset, len).as_ptr().write_bytes(0, len) }
+        }
+
+        /// Has the kernel take the pages of these bytes for some that were written. Others may be writing them.
+        pub fn touch(&self, offset: usize, len: usize) {
+            for page in (offset / PAGE * PAGE..offset + len).step_by(PAGE) {
+                self.word(page).fetch_or(0, Ordering::Relaxed);
+            }
+        }
+
+        /// Whether a message that somebody may be writing, which the caller finds out afterwards, is the same bytes as one that the caller has claimed.
+        pub fn equals(&self, one: Span, others: &Region, other: Span) -> bool {
+            let (mut bytes, mut theirs) = (Vec::new(), Vec::new());
+            self.read_shared(one.offset, one.len, &mut bytes);
+            others.read(other.offset, other.len, &mut theirs);
+            bytes == theirs
+        }
+
+        /// Goes on with a checksum over payload bytes. Who may be writing them makes it wrong, no more.
+        pub fn sum(&self, sum: u32, offset: usize, len: usize) -> u32 {
+            let from = self.bytes(offset, len).as_ptr();
+            // SAFETY: the range lies inside the block, and its bytes are initialised.
+            crc32c::crc32c_append(sum, unsafe { std::slice::from_raw_parts(from, len) })
         }
 
         /// Asks the kernel to have these bytes of a mapped file ready for writing. It may refuse: then they are fetched when they are written.

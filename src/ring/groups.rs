@@ -452,14 +452,14 @@ impl Group<'_> {
 }
 
 impl Ring {
-    /// Writes a group that a new ring begins with.
-    pub(super) fn format_group(&self, index: usize, text: &str, first_position: u64, ticketed: bool) {
+    /// Writes a group that a new ring begins with, in its first tenancy or a later one.
+    pub(super) fn format_group(&self, index: usize, text: &[u8], first_position: u64, ticketed: bool, tenancy: u32) {
         let record = self.name(index);
-        record.write(text.as_bytes(), Wanted { start: first_position, ticketed });
+        record.write(text, Wanted { start: first_position, ticketed });
         let serving = record.serving().next(Some(index as u8));
         record.word(name::SERVING).store(serving.pack(), Ordering::Relaxed);
         let turn = serving.turn as u16;
-        let life = Life { tenancy: 1, stage: Stage::Ready, name: index as u8, ticketed, turn };
+        let life = Life { tenancy, stage: Stage::Ready, name: index as u8, ticketed, turn };
         let group = self.group(index);
         group.frontier_pair().init(Frontier { life, position: first_position }.pack());
         group.life().store(life.pack(), Ordering::Relaxed);

@@ -57,11 +57,13 @@ impl Ring {
         Some(Origin { position: cell.origin().load(Ordering::Relaxed), name })
     }
 
-    /// Whether a letter from there is still in this ring of letters.
-    pub fn has_letter(&self, origin: Origin) -> bool {
+    /// Whether a letter from there that `is_it` recognises by its bytes is still in this ring of letters. Positions are given again to others after the power went.
+    pub fn has_letter(&self, origin: Origin, is_it: impl Fn(Span) -> bool) -> bool {
         let end = self.tail().position;
         (self.reaped().position..end).any(|at| {
-            let found = self.has_message(at) && self.origin(at) == Some(origin);
+            let found = self.has_message(at)
+                && self.origin(at) == Some(origin)
+                && self.message(at).is_ok_and(&is_it);
             // Read afterwards: a cell that was not given back is not that of another letter.
             fence(Ordering::Acquire);
             found && self.reaped().position <= at
@@ -71,8 +73,8 @@ impl Ring {
 
 /// A ring of letters and a producer in it.
 pub trait Letters {
-    /// Whether it has a letter from there.
-    fn has(&self, origin: Origin) -> bool;
+    /// Whether it has a letter from there that is this message.
+    fn has(&self, origin: Origin, ring: &Ring, message: Span) -> bool;
 
     /// Publishes a letter. False: there is no room.
     fn push(&mut self, origin: Origin, ring: &Ring, message: Span) -> bool;
@@ -83,8 +85,8 @@ pub trait Letters {
 
 /// Without a ring there is no room.
 impl<L: Letters> Letters for Option<L> {
-    fn has(&self, origin: Origin) -> bool {
-        self.as_ref().is_some_and(|letters| letters.has(origin))
+    fn has(&self, origin: Origin, ring: &Ring, message: Span) -> bool {
+        self.as_ref().is_some_and(|letters| letters.has(origin, ring, message))
     }
 
     fn push(&mut self, origin: Origin, ring: &Ring, message: Span) -> bool {
@@ -113,7 +115,7 @@ impl Popper {
     ) -> bool {
         let origin = Origin { position: claimed.first, name: self.name() };
         // Who tried before may have been killed between the copy and the mark.
-        let copied = self.may_be_copied && letters.has(origin) || letters.push(origin, ring, message);
+        let copied = self.may_be_copied && letters.has(origin, ring, message) || letters.push(origin, ring, message);
         if copied {
             fault::point(Step::LetterCopied);
             self.conclude(ring, claimed, claimed.word.set_aside(), Step::SetAside);

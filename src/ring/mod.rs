@@ -16,14 +16,18 @@ pub mod reclaim;
 pub mod recover;
 pub mod replay;
 pub mod retain;
+#[cfg(not(ringfile_loom))]
+pub mod salvage;
 pub mod scrub;
+#[cfg(not(ringfile_loom))]
+pub mod sums;
 pub mod words;
 
 use crate::fault::{self, Step};
 use crate::file::layout::{Layout, UNIT, cell, cursor, group, slot};
 use crate::file::region::Region;
 use crate::sync::{AtomicPair, AtomicU32, AtomicU64, Ordering, Pair};
-use words::{ClaimIntent, Extent, Frontier, Intent, Kept, Owner, Publish, Reap, Size, Stage, Tail, Unit};
+use words::{ClaimIntent, Extent, Frontier, Intent, Kept, Lap, Owner, Publish, Reap, Size, Stage, Tail, Unit};
 
 /// The file says something that no run of the protocol writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +58,22 @@ pub struct Policy {
     pub scrub: bool,
 }
 
+/// Which messages go the short ways: those shorter than this, in their cells and in the data ring. All that fit, or none.
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    inline: usize,
+    long: usize,
+}
+
+impl Plain {
+    #[cfg(not(ringfile_loom))]
+    const NOTHING: Plain = Plain { inline: 0, long: 0 };
+
+    fn of(layout: &Layout) -> Plain {
+        Plain { inline: layout.inline_len() + 1, long: layout.max_len() + 1 }
+    }
+}
+
 /// A region and the numbers that it takes to find one's way in it.
 pub struct Ring {
     region: Region,
@@ -67,6 +87,9 @@ pub struct Ring {
     cell_size: usize,
     max_batch: usize,
     inline_len: usize,
+    plain: Plain,
+    #[cfg(not(ringfile_loom))]
+    sums: sums::Sums,
     /// Units of the data ring.
     units: u64,
     data_end: usize,
@@ -93,6 +116,9 @@ impl Ring {
             cell_size: layout.geometry.cell_size as usize,
             max_batch: words::MAX_BATCH.min(layout.geometry.cells as usize),
             inline_len: layout.inline_len(),
+            plain: Plain::of(&layout),
+            #[cfg(not(ringfile_loom))]
+            sums: sums::Sums::default(),
             units: layout.geometry.data_bytes / UNIT as u64,
             data_end: layout.data + layout.geometry.data_bytes as usize,
             max_len: layout.max_len(),
@@ -104,13 +130,7 @@ impl Ring {
     /// Writes the words of an empty ring whose first message will have this position and begin at this unit. The region is zeroed and nobody shares it yet.
     pub fn format(&mut self, first_position: u64, first_unit: u64, ticketed: bool, policy: Policy) {
         self.policy = policy;
-        let set = |offset, value| self.region.word(offset).store(value, Ordering::Relaxed);
-        set(cursor::MAX_DELIVERIES, policy.max_deliveries);
-        set(cursor::LEASE, policy.lease);
-        set(cursor::RETAIN, policy.retain);
-        set(cursor::RETAIN_FOR, policy.retain_for);
-        set(cursor::SCRUB, policy.scrub.into());
-        set(cursor::SCRUBBING, first_position);
+        self.set_policy(policy, first_position);
         let unit = Unit::new(first_unit);
         self.tail_pair().init(
             Tail {
@@ -132,10 +152,21 @@ impl Ring {
         self.commit().store(first_position, Ordering::Relaxed);
         self.next_attachment().store(1, Ordering::Relaxed);
         self.kept_pair().init(Kept { end: first_position, cells: 0, messages: 0 }.pack());
-        self.format_group(0, groups::DEFAULT, first_position, ticketed);
+        self.format_group(0, groups::DEFAULT.as_bytes(), first_position, ticketed, 1);
         if policy.scrub {
-            self.format_group(groups::SCRUBBER, "", first_position, false);
+            self.format_group(groups::SCRUBBER, b"", first_position, false, 1);
         }
+    }
+
+    /// Writes what a ring is made with, and how far its bytes may have been overwritten.
+    fn set_policy(&self, policy: Policy, scrubbing: u64) {
+        let set = |offset, value| self.region.word(offset).store(value, Ordering::Relaxed);
+        set(cursor::MAX_DELIVERIES, policy.max_deliveries);
+        set(cursor::LEASE, policy.lease);
+        set(cursor::RETAIN, policy.retain);
+        set(cursor::RETAIN_FOR, policy.retain_for);
+        set(cursor::SCRUB, policy.scrub.into());
+        set(cursor::SCRUBBING, scrubbing);
     }
 
     pub fn region(&self) -> &Region {
@@ -253,6 +284,11 @@ impl Ring {
         self.region.half(cursor::PRODUCERS_FUTEX)
     }
 
+    /// What the disk answered when it failed, or 0.
+    pub fn failed(&self) -> &AtomicU64 {
+        self.region.word(cursor::FAILED)
+    }
+
     /// The number that the next attachment will draw.
     pub fn next_attachment(&self) -> &AtomicU64 {
         self.region.word(cursor::NEXT_ATTACHMENT)
@@ -348,7 +384,7 @@ impl Ring {
     #[inline]
     fn place(&self, unit: Unit, len: usize) -> (Extent, Unit) {
         if self.is_inline(len) {
-            return (Extent { unit, inline: true, letter_of: None }, unit);
+            return (Extent { unit, inline: true, summed: false, lap: Lap::of(0), letter_of: None }, unit);
         }
         let needed = len.div_ceil(UNIT) as u64;
         let left = self.units - (unit.get() & (self.units - 1));
@@ -356,20 +392,28 @@ impl Ring {
         let extent = Extent {
             unit: start,
             inline: false,
+            summed: false,
+            lap: Lap::of(0),
             letter_of: None,
         };
         (extent, start.plus(needed))
     }
 
-    /// The bytes of a message whose cell says `extent` and `len`, if they lie where a message can lie.
+    /// The bytes of a message whose cell says `extent` and `len`, if they lie where a message within `limits` can lie.
     #[inline]
-    fn span(&self, cell: &Cell<'_>, extent: Extent, len: usize) -> Option<Span> {
+    fn span_within(&self, cell: &Cell<'_>, extent: Extent, len: usize, limits: &Plain) -> Option<Span> {
         let offset = self.offset(cell, extent);
         let fits = match extent.inline {
-            true => self.is_inline(len),
-            false => len <= self.max_len && len <= self.data_end - offset,
+            true => len < limits.inline,
+            false => len < limits.long && len <= self.data_end - offset,
         };
         fits.then_some(Span { offset, len })
+    }
+
+    /// Whether a message of so many bytes may be pushed by the short way.
+    #[inline]
+    pub fn is_plain(&self, len: usize) -> bool {
+        len < self.plain.long
     }
 
     /// Where a message begins whose cell says `extent`.
@@ -399,8 +443,26 @@ impl Ring {
     fn message_in(&self, cell: &Cell<'_>, position: u64) -> Result<Span, Damaged> {
         let extent = Extent::unpack(cell.extent().load(Ordering::Relaxed));
         let size = Size::unpack(cell.size().load(Ordering::Relaxed));
-        self.span(cell, extent, size.len as usize)
-            .ok_or(Damaged { position })
+        match self.span_within(cell, extent, size.len as usize, &self.plain) {
+            Some(span) => Ok(span),
+            #[cfg(not(ringfile_loom))]
+            None => self.summed_message(position),
+            #[cfg(ringfile_loom)]
+            None => Err(Damaged { position }),
+        }
+    }
+
+    /// What the cell of a position says of where its data is, if it is one with a message or of a reservation that was given up.
+    #[cfg(not(ringfile_loom))]
+    pub fn extent_of(&self, position: u64) -> Option<Extent> {
+        let is_known = matches!(self.published(position)?.kind(), words::Kind::Ready | words::Kind::Skip);
+        is_known.then(|| Extent::unpack(self.cell(position).extent().load(Ordering::Relaxed)))
+    }
+
+    /// What lengths a file can hold.
+    #[cfg(not(ringfile_loom))]
+    fn limits(&self) -> Plain {
+        Plain::of(&self.layout)
     }
 
     /// Asks the kernel for so many bytes of the data ring, and as many of the cells, from the tail on.

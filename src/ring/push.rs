@@ -1,6 +1,6 @@
 //! Producers: announce, reserve, write, publish.
 
-use super::words::{Extent, Intent, Kind, Link, Owner, Publish, Reap, Size, Tail, Unit};
+use super::words::{Extent, Intent, Kind, Lap, Link, Owner, Publish, Reap, Size, Tail, Unit};
 use super::{Damaged, Ring, SlotPlace, Span, reclaim, retain, scrub};
 use crate::fault::{self, Step};
 use crate::file::layout::UNIT;
@@ -195,10 +195,9 @@ impl Pusher {
     #[inline]
     pub fn publish(&self, ring: &Ring, reserved: &Reserved, kind: Kind) {
         let publish = |distance: u64, link| {
-            let position = reserved.first.wrapping_add(distance);
-            let word = Publish::new(ring.lap(position), link, kind);
+            let word = reserved.published(ring, distance, link, kind);
             // P1: release, pairs with P2 (E1). Last to first: nobody passes an unpublished first cell, so a batch is whole or nothing.
-            ring.cell(position).publish().store(word.0, Ordering::Release);
+            ring.cell(reserved.first.wrapping_add(distance)).publish().store(word.0, Ordering::Release);
         };
         for distance in (1..reserved.cells).rev() {
             publish(distance, Link::Behind(distance));
@@ -232,6 +231,17 @@ impl Pusher {
 }
 
 impl Reserved {
+    /// What publishes the cell so far behind its first one.
+    #[inline(always)]
+    pub(super) fn published(&self, ring: &Ring, distance: u64, link: Link, kind: Kind) -> Publish {
+        Publish::new(ring.lap(self.first.wrapping_add(distance)), link, kind)
+    }
+
+    /// How the cell so far behind its first one belongs to it.
+    pub(super) fn link(&self, distance: u64) -> Link {
+        if distance == 0 { Link::First(self.prev) } else { Link::Behind(distance) }
+    }
+
     /// Where to begin staging.
     #[inline]
     pub fn stage(&self) -> Stage {
@@ -324,6 +334,7 @@ impl Ring {
     #[inline]
     fn stage(&self, position: u64, extent: Extent, len: usize) -> Span {
         let cell = self.cell(position);
+        let extent = Extent { lap: Lap::of(self.lap(position)), ..extent };
         cell.extent().store(extent.pack(), Ordering::Relaxed);
         self.set_len(position, len);
         fault::point(Step::CellStaged);

@@ -88,7 +88,7 @@ impl Ring {
     }
 
     /// Where the oldest message that can still be read may be.
-    pub(super) fn readable_from(&self) -> u64 {
+    pub fn readable_from(&self) -> u64 {
         let reaped = self.reaped().position;
         match self.policy.scrub {
             true => reaped.max(self.scrubbing().load(Ordering::Acquire)),

@@ -363,6 +363,13 @@ impl Publish {
     pub const fn link(self) -> Link {
         Link::unpack(field(self.0, 2, 16))
     }
+
+    /// The lap nearest to `about` of which it speaks.
+    pub const fn lap_near(self, about: u64) -> u64 {
+        let ahead = field(field(self.0, 18, 46).wrapping_sub(about), 0, 46);
+        // The upper half are those behind it.
+        if ahead >> 45 == 0 { about.wrapping_add(ahead) } else { about.wrapping_sub(field(ahead.wrapping_neg(), 0, 46)) }
+    }
 }
 
 /// Length and checksum of a message: `length:32 | checksum:32`.
@@ -385,13 +392,70 @@ impl Size {
     }
 }
 
-/// Where a message's bytes are, and whose dead letter it is: `unit:42 | inline:1 | checksummed:1 | 0:11 | letter:1 | name:8`.
+/// Which checkpoint was synced last, and where it is: `sequence:56 | place + 1:8`; 0 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncedCheckpoint {
+    pub sequence: u64,
+    pub place: usize,
+}
+
+impl SyncedCheckpoint {
+    pub const fn pack(self) -> u64 {
+        at(self.sequence, 8, 56) | at(self.place as u64 + 1, 0, 8)
+    }
+
+    pub const fn unpack(word: u64) -> Option<SyncedCheckpoint> {
+        match field(word, 0, 8) {
+            0 => None,
+            place => Some(SyncedCheckpoint { sequence: field(word, 8, 56), place: place as usize - 1 }),
+        }
+    }
+}
+
+/// The low bits of a lap, where an extent has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lap(u64);
+
+impl Lap {
+    const MASK: u64 = at(u64::MAX, 9, 11);
+
+    pub const fn of(lap: u64) -> Lap {
+        Lap(at(lap, 9, 11))
+    }
+}
+
+/// The sum of a message that came without: `lap + 1:32 | sum:32`; 0 of none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LateSum(pub u64);
+
+impl LateSum {
+    pub const fn new(lap: u64, sum: u32) -> LateSum {
+        LateSum(at(lap.wrapping_add(1), 32, 32) | sum as u64)
+    }
+
+    /// Whether it is of a later lap: then everybody was done with what was there in this one.
+    pub const fn is_after(self, lap: u64) -> bool {
+        let ahead = field(self.0, 32, 32).wrapping_sub(lap.wrapping_add(1)) as u32;
+        self.0 != 0 && ahead != 0 && ahead >> 31 == 0
+    }
+
+    /// The sum, if it is of this lap.
+    pub const fn of(self, lap: u64) -> Option<u32> {
+        if self.0 != 0 && field(self.0, 32, 32) == at(lap.wrapping_add(1), 0, 32) { Some(self.0 as u32) } else { None }
+    }
+}
+
+/// Where a message's bytes are, of which lap, and whose dead letter it is: `unit:42 | inline:1 | summed:1 | lap:11 | letter:1 | name:8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// Where its data begins; for an inline message, where it would.
     pub unit: Unit,
     /// In the cell itself.
     pub inline: bool,
+    /// Whether its sum is with its length.
+    pub summed: bool,
+    /// The lap that it was staged for: the first word of its cell that a producer writes. In what the disk has kept of a cell it tells whether the cell was about to be used again.
+    pub lap: Lap,
     /// Of a dead letter: the name of the group that set it aside.
     pub letter_of: Option<u8>,
 }
@@ -402,13 +466,15 @@ impl Extent {
             None => 0,
             Some(name) => at(1, 8, 1) | name as u64,
         };
-        at(self.unit.0, 22, 42) | at(self.inline as u64, 21, 1) | letter
+        at(self.unit.0, 22, 42) | at(self.inline as u64, 21, 1) | at(self.summed as u64, 20, 1) | self.lap.0 | letter
     }
 
     pub const fn unpack(word: u64) -> Extent {
         Extent {
             unit: Unit(field(word, 22, 42)),
             inline: field(word, 21, 1) != 0,
+            summed: field(word, 20, 1) != 0,
+            lap: Lap(word & Lap::MASK),
             letter_of: match field(word, 8, 1) {
                 0 => None,
                 _ => Some(field(word, 0, 8) as u8),

@@ -1,5 +1,7 @@
 //! Files beyond what the standard library does: space that is really there, names that appear whole, and locks by which the kernel says who is alive.
 
+use crate::fault;
+use crate::file::layout::PAGE;
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -77,12 +79,57 @@ const UNSAFE_FILE_SYSTEMS: [u32; 7] =
 
 /// Whether processes of several machines might share the file there, or mappings not share memory.
 pub fn is_on_unsafe_file_system(file: &File) -> io::Result<bool> {
+    Ok(UNSAFE_FILE_SYSTEMS.contains(&file_system(file)?))
+}
+
+/// The magic number of the file system that a file is on.
+fn file_system(file: &File) -> io::Result<u32> {
     let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: the buffer is one of its kind.
     check(unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so the kernel has filled it.
     let stat = unsafe { stat.assume_init() };
-    Ok(UNSAFE_FILE_SYSTEMS.contains(&(stat.f_type as u32)))
+    Ok(stat.f_type as u32)
+}
+
+/// Magic numbers of file systems that keep nothing when the power goes: tmpfs, ramfs, hugetlbfs.
+const VOLATILE_FILE_SYSTEMS: [u32; 3] = [0x0102_1994, 0x8584_58f6, 0x9584_58f6];
+
+/// Whether what is synced there is in memory nevertheless.
+pub fn is_volatile(file: &File) -> io::Result<bool> {
+    Ok(VOLATILE_FILE_SYSTEMS.contains(&file_system(file)?))
+}
+
+/// Has mapped bytes on the disk when it returns; with them go the others of their pages.
+pub fn sync_mapped(region: std::ptr::NonNull<[u8]>, offset: usize, len: usize) -> io::Result<()> {
+    let start = offset / PAGE * PAGE;
+    let len = offset + len - start;
+    debug_assert!(start + len <= region.len());
+    refused()?;
+    let base = region.cast::<u8>().as_ptr();
+    // SAFETY: the range lies inside the mapping, which is not touched.
+    check(unsafe { libc::msync(base.wrapping_add(start).cast(), len, libc::MS_SYNC) })?;
+    fault::synced(base, start, len);
+    Ok(())
+}
+
+/// Has everything that was written to a file, by whatever way, on the disk when it returns.
+pub fn sync_all(file: &File, region: std::ptr::NonNull<[u8]>) -> io::Result<()> {
+    refused()?;
+    file.sync_all()?;
+    fault::synced(region.cast::<u8>().as_ptr(), 0, region.len());
+    Ok(())
+}
+
+/// Has the names in a directory on the disk when it returns.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    refused()?;
+    File::open(path)?.sync_all()
+}
+
+/// What a test wants the disk to answer.
+fn refused() -> io::Result<()> {
+    fault::sync_error().map_or(Ok(()), |error| Err(io::Error::from_raw_os_error(error)))
 }
 
 /// Lock bytes lie far beyond the end of any file, one for each attachment.
@@ -100,14 +147,41 @@ fn lock_of(attachment: u64, kind: i32) -> libc::flock {
 
 /// Takes an attachment's lock byte for as long as this description is open. False: another has it.
 pub fn lock(file: &File, attachment: u64) -> io::Result<bool> {
-    let lock = lock_of(attachment, libc::F_WRLCK);
+    set_lock(file, &lock_of(attachment, libc::F_WRLCK))
+}
+
+/// A byte below those of attachments: who puts a file in order after a boot has it alone.
+const ORDER: i64 = LOCKS - 1;
+
+/// Takes that byte until it is given back. False: somebody has it.
+pub fn lock_for_order(file: &File) -> io::Result<bool> {
+    let lock = libc::flock { l_start: ORDER, ..lock_of(0, libc::F_WRLCK) };
+    set_lock(file, &lock)
+}
+
+/// Gives it back.
+pub fn unlock_for_order(file: &File) {
+    let lock = libc::flock { l_start: ORDER, ..lock_of(0, libc::F_UNLCK) };
+    // It cannot fail, and closing the file does the same.
+    let _ = set_lock(file, &lock);
+}
+
+fn set_lock(file: &File, lock: &libc::flock) -> io::Result<bool> {
     // SAFETY: the struct outlives the call.
-    let result = check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) });
-    match result {
+    match check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const *lock) }) {
         Ok(()) => Ok(true),
         Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether anybody has the lock byte of any attachment, asked as below.
+pub fn is_any_locked(file: &File) -> io::Result<bool> {
+    // To the end of all files.
+    let mut lock = libc::flock { l_len: 0, ..lock_of(0, libc::F_WRLCK) };
+    // SAFETY: the struct outlives the call, which may write it.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) })?;
+    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
 }
 
 /// Whether anybody has an attachment's lock byte, asked through a description that has none itself.

@@ -84,6 +84,13 @@ impl Task {
     }
 }
 
+/// What the kernel calls this boot of the machine; all zero where /proc does not tell.
+pub fn boot_id() -> [u8; 16] {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits = text.trim().replace('-', "");
+    u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes()
+}
+
 /// Sends this process a signal for which there can be no handler.
 #[cfg(feature = "fault")]
 pub fn raise(signal: i32) {

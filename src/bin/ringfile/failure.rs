@@ -1,6 +1,6 @@
 //! How a command ends when it does not succeed: a line for people, a number for scripts.
 
-use ringfile::{AttachError, Observer, OpenError, Queue};
+use ringfile::{AttachError, Observer, OpenError, Queue, Salvage};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
@@ -118,7 +118,22 @@ pub fn attach_unsettled(path: &Path) -> Result<Queue, Failure> {
 }
 
 fn attach_with(path: &Path, recovers: bool) -> Result<Queue, Failure> {
-    Queue::options().recover(recovers).attach(path).map_err(|error| absent(path, error))
+    let queue = Queue::options().recover(recovers).attach(path).map_err(|error| absent(path, error))?;
+    tell_salvage(path, &queue);
+    Ok(queue)
+}
+
+/// What the first open after a start of the machine found, if this was it.
+pub fn tell_salvage(path: &Path, queue: &Queue) {
+    if let Some(found) = queue.salvage() {
+        let Salvage { confirmed, unconfirmed, lost, skipped, .. } = found;
+        say(
+            path.display(),
+            format_args!(
+                "put in order after a start of the machine: {confirmed} messages with a checksum, {unconfirmed} without, {lost} in part and lost, {skipped} places without a message"
+            ),
+        );
+    }
 }
 
 /// Opens the ring at `path` for reading only, for commands that change nothing and take no part.

@@ -1,4 +1,4 @@
-//! The command line: `ringfile create`, `push`, `pop`, `replay`, `rewind`, `rate`, `remove`, `stat`, `verify`, `recover`, `reap`, `close`, `demo` and `bench`.
+//! The command line: `ringfile create`, `push`, `pop`, `replay`, `rewind`, `rate`, `remove`, `stat`, `verify`, `recover`, `reap`, `sync`, `close`, `demo` and `bench`.
 //!
 //! Each command is a file of its own, with its options, its help and what it does. Here they are only told apart.
 
@@ -21,6 +21,7 @@ mod replay;
 mod rewind;
 mod size;
 mod stat;
+mod sync;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,7 @@ Examples:
   ringfile replay jobs.ring                      print what is kept, and consume nothing
   ringfile rewind jobs.ring --group audit        let the group have all of that again
   ringfile stat jobs.ring --watch                how much, how fast, and who holds it up
+  ringfile sync jobs.ring                        have all of it on the disk
   ringfile close jobs.ring                       no more pushes; whoever follows ends
   ringfile bench --quick                         how fast it is on this machine
 
@@ -68,6 +70,7 @@ enum Command {
     Verify(verify::Args),
     Recover(recover::Args),
     Reap(reap::Args),
+    Sync(sync::Args),
     Close(close::Args),
     Demo(demo::Args),
     Bench(bench::Args),
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => args.run(),
         Command::Recover(args) => args.run(),
         Command::Reap(args) => args.run(),
+        Command::Sync(args) => args.run(),
         Command::Close(args) => args.run(),
         Command::Demo(args) => args.run(),
         Command::Bench(args) => args.run(),

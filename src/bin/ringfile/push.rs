@@ -1,11 +1,11 @@
 //! `ringfile push`: messages from standard input.
 
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, tell_salvage};
 use crate::feed::{Feeder, Refused};
 use crate::records::{Block, Records};
 use crate::size;
 use clap::Args as ClapArgs;
-use ringfile::{PushError, Queue};
+use ringfile::{Durability, PushError, Queue};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -35,6 +35,12 @@ pub struct Args {
     #[arg(long)]
     null: bool,
 
+    /// Each line is on the disk before the next one is read, and outlives a failure of the power
+    ///
+    /// Lines that have arrived together are synced together.
+    #[arg(long)]
+    durable: bool,
+
     /// How many bytes of messages fit, with a suffix K, M or G [default when made: 64M]
     ///
     /// A ring that exists must have this capacity.
@@ -48,7 +54,11 @@ impl Args {
         if let Some(capacity) = self.capacity {
             options.capacity(capacity);
         }
+        if self.durable {
+            options.durability(Durability::Always);
+        }
         let queue = options.open(&self.file).map_err(|error| Failure::open(&self.file, error))?;
+        tell_salvage(&self.file, &queue);
         let producer = queue.producer().map_err(|error| Failure::of(Kind::Failed, &self.file, error))?;
         let feeder = Feeder::new(producer);
         // Not `io::stdin()`: its buffer is small, and fills it before it gives anything.

@@ -19,6 +19,7 @@ mod laps;
 mod paced;
 mod places;
 mod queues;
+mod shared;
 mod summary;
 mod writeback;
 
@@ -27,7 +28,7 @@ use harness::rounds::{self, Contender, Contest, Outcome};
 use harness::{Cell, Report};
 use paced::{Beside, Pace, Since};
 use places::Places;
-use queues::{KINDS, Kind, Place, RING, RING_TMPFS, Shape};
+use queues::{KINDS, Kind, Place, RING, RING_SYNCED, RING_TMPFS, Shape};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -63,7 +64,7 @@ const BESIDE: [(&str, Beside); 3] = [
 ];
 const REAPED: &str = "ringfile ext4 and reaper";
 const NAIVE: &str = "naive map";
-const NOT_SYNCED: &str = "it has no push that reaches the disk yet; a message is in the page cache";
+const PRODUCERS: [usize; 3] = [1, 4, 16];
 
 fn size_table(size: usize) -> String {
     format!("{size} B")
@@ -120,6 +121,20 @@ fn synced_contest(places: &Places, size: usize, lasts: Duration) -> Contest<'_> 
     contest
 }
 
+/// Producers that each wait for the disk, and share what they wait for: the cost of a push by all of them together.
+fn shared_contest(places: &Places, size: usize) -> Contest<'_> {
+    let shape = Shape { size, messages: RING_MESSAGES };
+    let contender = |producers: usize| {
+        let name = format!("{RING_SYNCED}, {producers} producers");
+        let run = move || Ok(Outcome::Columns(vec![(CALLS[0], shared::run(places, shape, producers)?)]));
+        Contender::fallible(name, run)
+    };
+    Contest {
+        cell: Cell::new(format!("{size} B, synced together"), ""),
+        contenders: PRODUCERS.into_iter().map(contender).collect(),
+    }
+}
+
 fn paced_contest<'a>(places: &'a Places, table: &str, column: &str, pace: Pace) -> Contest<'a> {
     let contender = |(name, target)| {
         Contender::fallible(name, move || writeback::run(places, target, pace).map(Outcome::from))
@@ -147,6 +162,7 @@ fn contests(places: &Places, times: Times) -> Vec<Contest<'_>> {
     }
     for size in SIZES {
         contests.push(synced_contest(places, size, times.synced));
+        contests.push(shared_contest(places, size));
     }
     for (column, beside) in BESIDE {
         for (table, since) in [(CALL, Since::Call), (DUE, Since::Due)] {
@@ -167,7 +183,6 @@ fn run(Arguments { common, dir, tmpfs }: &Arguments) -> Result<(), String> {
     let mut report = Report::new("ns per call", RING);
     rounds::run(common, &mut report, contests(&places, Times::new(common.quick)))?;
     print!("{}", report.tables());
-    println!("\nringfile is not in the tables of syncs: {NOT_SYNCED}.");
     print!("{}{}", summary::survival_table(&survival), summary::summary(&report, &survival));
     Ok(())
 }

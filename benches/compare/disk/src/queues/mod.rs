@@ -5,12 +5,13 @@
 mod append;
 mod lmdb;
 mod redb;
-mod ring;
+pub mod ring;
 mod sqlite;
 pub mod walrus;
 mod yaque;
 
 use harness::message::{Tally, fill};
+use ringfile::Durability;
 use std::hint::black_box;
 use std::ops::Range;
 use std::path::Path;
@@ -108,6 +109,7 @@ impl Kind {
 
 pub const RING: &str = "ringfile ext4";
 pub const RING_TMPFS: &str = "ringfile tmpfs";
+pub const RING_SYNCED: &str = "ringfile synced";
 
 const fn kind(name: &'static str, open: fn(&Path, Shape) -> Opened) -> Kind {
     Kind { name, is_synced: false, place: Place::Ext4, open }
@@ -122,10 +124,10 @@ const fn synced(kind: Kind) -> Kind {
 }
 
 pub const KINDS: &[Kind] = &[
-    kind(RING, ring::open::<1>),
-    tmpfs(kind(RING_TMPFS, ring::open::<1>)),
-    kind("ringfile ext4 by 64", ring::open::<64>),
-    tmpfs(kind("ringfile tmpfs by 64", ring::open::<64>)),
+    kind(RING, |dir, shape| ring::open::<1>(dir, shape, Durability::Process)),
+    tmpfs(kind(RING_TMPFS, |dir, shape| ring::open::<1>(dir, shape, Durability::Process))),
+    kind("ringfile ext4 by 64", |dir, shape| ring::open::<64>(dir, shape, Durability::Process)),
+    tmpfs(kind("ringfile tmpfs by 64", |dir, shape| ring::open::<64>(dir, shape, Durability::Process))),
     kind("append file", |dir, _| append::open(dir, append::Sync::Never)),
     kind("LMDB map nosync", |dir, _| lmdb::open(dir, lmdb::Sync::Never)),
     kind("yaque", |dir, _| yaque::open(dir)),
@@ -134,6 +136,7 @@ pub const KINDS: &[Kind] = &[
     kind("redb none", |dir, _| redb::open(dir, ::redb::Durability::None)),
     kind("SQLite WAL off", |dir, _| sqlite::open(dir, "OFF")),
     kind("SQLite WAL normal", |dir, _| sqlite::open(dir, "NORMAL")),
+    synced(kind(RING_SYNCED, |dir, shape| ring::open::<1>(dir, shape, Durability::Always))),
     synced(kind("append file fdatasync", |dir, _| append::open(dir, append::Sync::EachCall))),
     synced(kind("LMDB", |dir, _| lmdb::open(dir, lmdb::Sync::EachCall))),
     synced(kind("walrus", |_, shape| walrus::open::<1>(walrus::Sync::EachPush, shape))),

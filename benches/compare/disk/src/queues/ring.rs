@@ -2,10 +2,17 @@
 
 use super::{Opened, Queue, Shape, one_by_one, stamp, zeroed};
 use harness::message::Tally;
-use ringfile::TryPopError;
+use ringfile::{Durability, TryPopError};
 use std::hint::black_box;
 use std::ops::Range;
 use std::path::Path;
+
+/// The queue itself.
+pub fn queue(dir: &Path, shape: Shape, durability: Durability) -> Result<ringfile::Queue, ringfile::OpenError> {
+    let mut options = ringfile::Queue::options();
+    options.messages(shape.messages).capacity(shape.messages as usize * shape.size).durability(durability);
+    options.open(dir.join("ring"))
+}
 
 struct Ring<const BATCH: usize> {
     producer: ringfile::Producer,
@@ -13,10 +20,9 @@ struct Ring<const BATCH: usize> {
     messages: u64,
 }
 
-pub fn open<const BATCH: usize>(dir: &Path, Shape { size, messages }: Shape) -> Opened {
-    let mut options = ringfile::Queue::options();
-    options.messages(messages).capacity(messages as usize * size);
-    let queue = options.open(dir.join("ring"))?;
+pub fn open<const BATCH: usize>(dir: &Path, shape: Shape, durability: Durability) -> Opened {
+    let queue = queue(dir, shape, durability)?;
+    let messages = shape.messages;
     Ok(Box::new(Ring::<BATCH> { producer: queue.producer()?, consumer: queue.consumer()?, messages }))
 }
 
