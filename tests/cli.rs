@@ -1156,3 +1156,36 @@ fn a_bench_whose_other_process_is_killed_says_so() {
     );
     running.finish().expect(1);
 }
+
+// ---- a file that is cut off under a command ---------------------------------------------------------
+
+/// The kernel ends who touches what is gone; before that, a line says why, and the exit code is that of any damaged file.
+#[test]
+fn a_command_whose_file_is_cut_off_says_so() {
+    let bench = Bench::new("cut");
+    for arguments in [&["stat", "--watch", "0.05"][..], &["pop", "--follow"], &["replay"]] {
+        let path = bench.path("q");
+        let _ = fs::remove_file(&path);
+        bench.ok("push", "q", &["--capacity", "4M"], &b"a line of the text\n".repeat(10_000));
+        // Nobody reads the pipe: who prints messages is stuck in their midst.
+        let mut running = bench.start_into(arguments[0], "q", &arguments[1..], Stdio::piped());
+        let mut out = running.child.stdout.take().expect("it is a pipe");
+        out.read_exact(&mut [0; 16]).expect("it prints something");
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(4096).unwrap();
+        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+        running.finish().expect(4);
+    }
+}
+
+/// A signal that somebody sends is none of that.
+#[test]
+fn a_bus_error_that_is_sent_ends_a_command_as_ever() {
+    let bench = Bench::new("bus");
+    bench.ok("create", "q", &[], b"");
+    let mut running = bench.start_into("stat", "q", &["--watch", "0.05"], Stdio::piped());
+    let mut out = running.child.stdout.take().expect("it is a pipe");
+    out.read_exact(&mut [0; 16]).expect("it prints something");
+    running.signal("BUS");
+    let done = running.finish();
+    assert_eq!((done.code, &*done.err), (None, ""), "{done:?}");
+}

@@ -5,6 +5,7 @@
 mod bench;
 mod close;
 mod create;
+mod cut;
 mod demo;
 mod failure;
 mod feed;
@@ -83,6 +84,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    cut::say_when_it_happens();
     let done = match Cli::parse().command {
         Command::Create(args) => args.run(),
         Command::Push(args) => args.run(),
