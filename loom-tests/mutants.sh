@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Breaks the protocol in a copy of the tree, one mutant at a time, and checks that the model that is named for it fails.
+# Breaks the protocol in a copy of the tree, one mutant at a time, and checks that the model or test that is named for it fails.
 #
 #   loom-tests/mutants.sh            all of mutants.txt
 #   loom-tests/mutants.sh p1 void    those whose id matches one of these patterns
 #
 # A line of mutants.txt is "id | file | old text | new text | file::test", with as many pairs of old and new text as it takes. An old text must occur once in the file; blanks, line breaks and
-# a trailing comma do not count, so formatting breaks no mutant. The executions that are pinned are those of the sound protocol: they are ignored here.
+# a trailing comma do not count, so formatting breaks no mutant. The executions that are pinned are those of the sound protocol: they are ignored here. What is named `power` is the simulation of
+# power losses, with more images than in CI.
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,8 +15,19 @@ trap 'rm -rf "$work"' EXIT
 tar -C "$here/.." --exclude=./target --exclude=./.git -cf - . | tar -C "$work" -xf -
 cd "$work" || exit 2
 
-export RUSTFLAGS="--cfg ringfile_loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$work/target}" RINGFILE_PIN=off
-models=(cargo test --quiet --package loom-tests --profile checked)
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$work/target}" RINGFILE_PIN=off RINGFILE_POWER_IMAGES="${RINGFILE_POWER_IMAGES:-10000}"
+export RINGFILE_POWER_STATES=3000 RINGFILE_POWER_ENOUGH=1
+
+# Runs what a mutant names, or builds it: a file of tests, and more arguments.
+run() {
+    local file=$1
+    shift
+    case $file in
+    power) cargo test --quiet --profile checked --features fault --test "$file" "$@" ;;
+    *) RUSTFLAGS="--cfg ringfile_loom" cargo test --quiet --package loom-tests --profile checked --test "$file" "$@" ;;
+    esac
+}
+export -f run
 
 # Replaces the one occurrence of $OLD in a file by $NEW.
 replace() {
@@ -60,10 +72,10 @@ while IFS= read -r line; do
     if ! mutate "$file" "${fields[@]:2:${#fields[@]}-3}"; then
         echo "$id: does not apply"
         broken=1
-    elif ! "${models[@]}" --test "${model%%::*}" --no-run >"$work/log" 2>&1; then
+    elif ! run "${model%%::*}" --no-run >"$work/log" 2>&1; then
         echo "$id: does not compile"
         broken=1
-    elif timeout 600 "${models[@]}" --test "${model%%::*}" -- --exact "${model##*::}" >"$work/log" 2>&1; then
+    elif timeout 900 bash -c 'run "$@"' - "${model%%::*}" -- --exact "${model##*::}" >"$work/log" 2>&1; then
         echo "$id: SURVIVED $model"
         survivors=1
     elif ! grep -q "^running 1 test" "$work/log"; then

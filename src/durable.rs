@@ -5,7 +5,7 @@
 
 use crate::error::SyncError;
 use crate::file::Attachment;
-use crate::file::layout::{UNIT, cursor};
+use crate::file::layout::{PAGE, UNIT, cursor};
 use crate::ring::Ring;
 use crate::ring::words::Unit;
 use crate::shared::Shared;
@@ -191,7 +191,10 @@ impl Shared {
         } else {
             let sums = late.then(|| ring.sums_of(from, count));
             let data = start.map(|start| ring.data_of(start, tail.unit));
-            let ranges = sums.into_iter().chain(data).chain([ring.cells_of(from, count)]).flatten();
+            // What was given back unsynced and without a sum must not be taken for what was pushed there: so that it was given back is to be known.
+            let cursors = (durable < reaped).then_some([(cursor::TAIL, PAGE), (0, 0)]);
+            let ranges =
+                sums.into_iter().chain(data).chain(cursors).chain([ring.cells_of(from, count)]).flatten();
             for (offset, len) in ranges.filter(|&(_, len)| len > 0) {
                 if doubts {
                     region.touch(offset, len);

@@ -7,12 +7,15 @@
 use super::sums::Verdict;
 use super::words::{Extent, Frontier, Kept, Kind, Life, Link, Owner, Publish, Reap, Size, Stage, Tail, Unit};
 use super::groups::{self, NoService};
-use super::{Policy, Ring};
+use super::{Policy, Ring, reclaim};
 use crate::file::layout::{UNIT, checkpoint, cursor, group, name, slot};
 use crate::sync::{Ordering, fence};
 
 /// Positions end here; see `check.rs`.
 const LAST_POSITION: u64 = 1 << 63;
+
+/// How a cell that was emptied here belongs to a reservation: no other one says so.
+const GIVEN_UP: Link = Link::Behind(0);
 
 /// A group that is always rewound so often is one in a file that says nonsense.
 const TRIES: usize = 1000;
@@ -106,7 +109,9 @@ impl Ring {
         let record = self.name(index);
         let served = || match groups::serve(self, index) {
             Ok(service) => {
-                let frontier = self.group(service.entry.into()).frontier();
+                let group = self.group(service.entry.into());
+                reclaim::advance_to_end(&group);
+                let frontier = group.frontier();
                 // It may have been rewound in between.
                 (frontier.life == service.life).then_some(Some((usize::from(service.entry), frontier)))
             }
@@ -212,6 +217,8 @@ impl Ring {
                 return Belief::Nothing;
             }
             if self.was_used_again(position) {
+                // It was a position, and is not given again. That those below are finished as well is not said by this cell alone: one bit of it may have flipped.
+                proof.add(0, position + 1);
                 return Belief::Finished;
             }
             match self.examine(position) {
@@ -265,7 +272,7 @@ impl Ring {
                 Belief::Finished => Belief::Finished,
                 // Nobody says that it was there.
                 Belief::Unconfirmed if at >= known => Belief::Nothing,
-                _ if !self.has_beginning(at, beliefs, owed) => Belief::Nothing,
+                _ if !self.has_beginning(at, owed) => Belief::Nothing,
                 belief => belief,
             };
             let is_there = matches!(belief, Belief::Unconfirmed | Belief::Confirmed);
@@ -274,8 +281,8 @@ impl Ring {
                     found.confirmed += 1;
                 } else {
                     found.unconfirmed += 1;
-                    // From now on it is to be believed.
-                    self.sum_late(at, &mut buffer);
+                    // From now on it is to be believed. The cursors on the disk say nothing of it.
+                    self.sum_unless(at, &mut buffer, || false);
                 }
                 continue;
             }
@@ -289,8 +296,7 @@ impl Ring {
                     false => found.skipped += 1,
                 }
             }
-            let void = Publish::new(self.lap(at), Link::First(Owner::NOBODY), Kind::Void);
-            self.empty(at, void);
+            self.empty(at, Publish::new(self.lap(at), GIVEN_UP, Kind::Void));
         }
         // Cells that were not in use yet, or say that they were.
         for at in tail..window.saturating_add(self.cells()) {
@@ -299,15 +305,16 @@ impl Ring {
         Extents { found, ..extents }
     }
 
-    /// Whether the reservation of a message was published at all: its first cell comes last. It may be gone if everybody was done with it.
-    fn has_beginning(&self, position: u64, beliefs: &[Belief], owed: u64) -> bool {
-        match self.cell(position).load().link() {
-            Link::First(_) => true,
-            Link::Behind(distance) => {
-                let first = position.wrapping_sub(distance);
-                first < owed || self.has_message(first) && beliefs[self.index(first)] != Belief::Nothing
-            }
-        }
+    /// Whether the reservation of a message was published at all: its first cell is published last. That one may have been finished since, and its bytes or itself used again.
+    fn has_beginning(&self, position: u64, owed: u64) -> bool {
+        let Link::Behind(distance) = self.cell(position).load().link() else {
+            return true;
+        };
+        let first = position.wrapping_sub(distance);
+        let (word, lap) = (self.cell(first).load(), self.lap(first));
+        // What was decided once is not decided otherwise the next time.
+        let was_decided = word == Publish::new(lap, GIVEN_UP, Kind::Void);
+        first < owed || was_decided || word.is_ready_at(lap) || word.lap_near(lap) > lap
     }
 
     /// Makes a cell one without a message.

@@ -138,6 +138,11 @@ impl Ring {
     /// Sees to it that a message which somebody may be taking meanwhile has a sum, if it is still there. `buffer` is for its bytes. Says whether that is in the array, whoever
     /// wrote it.
     pub fn sum_late(&self, position: u64, buffer: &mut Vec<u8>) -> bool {
+        self.sum_unless(position, buffer, || self.readable_from() > position)
+    }
+
+    /// The same, unless it has been given back when it was read.
+    pub(super) fn sum_unless(&self, position: u64, buffer: &mut Vec<u8>, is_given_back: impl Fn() -> bool) -> bool {
         let lap = self.lap(position);
         let late = self.late_sum(position);
         loop {
@@ -158,7 +163,7 @@ impl Ring {
             let sum = crc32c::crc32c_append(self.sum_of_words(position, publish, extent, size.len), buffer);
             // What was not given back when it had been read was not written meanwhile (G5).
             fence(Ordering::Acquire);
-            if self.readable_from() > position {
+            if is_given_back() {
                 return false;
             }
             // Exactly: who comes late, for another lap, says of which. Then this one is still to be written.
