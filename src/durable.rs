@@ -224,6 +224,10 @@ impl Shared {
 
     /// Ends the queue for producers, in every process: nobody knows any more what is on the disk.
     fn fail(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::TimedOut {
+            // Nothing is wrong with the disk: others are in the way.
+            return;
+        }
         let code = error.raw_os_error().unwrap_or(libc::EIO);
         let failed = self.ring.failed();
         let _ = failed.compare_exchange(0, code as u64, Ordering::AcqRel, Ordering::Relaxed);
@@ -239,13 +243,12 @@ impl Shared {
             letters.sync()?;
         }
         let disk = self.disk()?;
-        let then_durable = || Rounds(&self.ring).durable().load(Ordering::Acquire);
         self.await_disk()?;
         self.write_checkpoint(disk, true).map_err(|error| {
             self.fail(&error);
             failed(&error)
         })?;
-        Ok(then_durable())
+        Ok(Rounds(&self.ring).durable().load(Ordering::Acquire))
     }
 
     /// Writes down what has changed apart from messages, so that it outlives the machine's next start; on the disk at once where messages are.
@@ -260,8 +263,7 @@ impl Shared {
 
     fn write_checkpoint(&self, file: &Attachment, synced: bool) -> io::Result<()> {
         let ring = &self.ring;
-        let incarnation = ring.region().word(cursor::INCARNATION).load(Ordering::Acquire);
-        file.write_checkpoint(ring.region(), synced, || ring.then(incarnation))
+        file.write_checkpoint(ring.region(), synced, || ring.then(ring.incarnation()))
     }
 
     /// Where every push is synced, nobody calls `sync`: whoever leads a round writes a checkpoint now and then, which the kernel takes to the disk in its own time.

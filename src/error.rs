@@ -39,8 +39,10 @@ pub enum OpenError {
     },
     /// A ring whose header or cursors contradict themselves.
     Corrupt(&'static str),
-    /// There is no room for the file, or not enough memory.
+    /// There is no room for the file.
     DiskFull,
+    /// There is not enough memory or address space for the whole file.
+    OutOfMemory,
     /// Every slot for participants is taken. Opening takes none today; reserved.
     TooManyParticipants,
     /// The disk has failed while the queue was open, and it still is: close it everywhere first. What is in it then is looked through, and reported, by the next open.
@@ -79,6 +81,10 @@ impl fmt::Display for OpenError {
             OpenError::DiskFull => {
                 write!(f, "no space left for the whole file: free some, or ask for a smaller capacity")
             }
+            OpenError::OutOfMemory => write!(
+                f,
+                "not enough memory or address space for the whole file: raise the limit (`ulimit -v`), or use a smaller capacity"
+            ),
             OpenError::TooManyParticipants => {
                 write!(f, "every participant slot is taken: close some producers or consumers")
             }
@@ -116,7 +122,8 @@ impl Error for OpenError {
 impl From<io::Error> for OpenError {
     fn from(error: io::Error) -> Self {
         match error.raw_os_error() {
-            Some(libc::ENOSPC | libc::EDQUOT | libc::ENOMEM) => OpenError::DiskFull,
+            Some(libc::ENOSPC | libc::EDQUOT) => OpenError::DiskFull,
+            Some(libc::ENOMEM) => OpenError::OutOfMemory,
             _ => OpenError::Io(error),
         }
     }

@@ -33,21 +33,24 @@
 //! - What a killed process had reserved or claimed is settled by whoever waits for it, and only the kernel says that a process is dead: a paused
 //!   one keeps what it holds for as long as it likes, unless the queue was made with a [lease](Options::lease).
 //!
+//! - With [`Durability::Always`], [`Producer::push_durable`] or [`Queue::sync`], a message also outlives a failure of the power, and carries a checksum: damage is
+//!   reported, not delivered. [`Queue::salvage`] says what was found afterwards.
+//!
 //! # Not guaranteed
 //!
-//! - Anything about power loss: what the kernel had not written to the disk is gone.
+//! - At [`Durability::Process`], the default, anything about power loss: what the kernel had not written to the disk is gone.
 //! - That peers behave: whoever may write the file can spoil messages in it. What is copied out ([`Consumer::pop_into`]) is then wrong but
 //!   safe; what is lent ([`Delivery`], [`Batch`], [`Reservation`]) must not be written by anybody else, and a process that breaks the protocol could.
 //! - That a truncated mapping survives: who shortens the file under a running program ends it with SIGBUS.
 //! - Anything across a `fork`: in a child, handles that its parent made are those of an empty, closed queue of its own, and answer with errors. Open the queue
 //!   again. What a [`Delivery`] or [`Reservation`] lent is gone there. A child made by `clone` or `vfork` alone, past the C library, must not touch them at all.
-//! - That bytes lent from a file which somebody edited stay the same: damage that is found is reported, but nothing has checksums yet.
+//! - At [`Durability::Process`], that bytes are what they were: nobody looks at checksums.
 //!
 //! # What blocks
 //!
 //! Calls named `try_..` never wait. Others look for some microseconds, then sleep without using the processor until there is something to do; see [`Wait`].
 //!
-//! The protocol and the format of the file are documented in the repository, in `docs/protocol.md` and `docs/format.md`.
+//! What survives what is in the repository, in `docs/guarantees.md`; the protocol and the format of the file in `docs/protocol.md` and `docs/format.md`.
 
 #[cfg(not(ringfile_loom))]
 pub mod error;

@@ -471,7 +471,7 @@ impl Options {
         }
         let birth = self.birth()?;
         let share = |birth: &Birth, letters| {
-            let region = Region::heap(birth.header.layout.file_len).ok_or(OpenError::DiskFull)?;
+            let region = Region::heap(birth.header.layout.file_len).ok_or(OpenError::OutOfMemory)?;
             Ok::<_, OpenError>(Arc::new(self.share(birth.ring(region), None, letters)))
         };
         let letters = birth.letters().map(|letters| share(&letters, None)).transpose()?;

@@ -25,6 +25,8 @@ pub struct Stats {
     pub dead_letters: usize,
     /// How long a claim is its consumer's alone; zero: for ever.
     pub lease: Duration,
+    /// How often the file was put in order after the power went, or its disk failed: a position whose message was lost then may be another's in a later incarnation.
+    pub incarnation: u64,
     /// The position that the next push will get.
     pub tail: u64,
     /// Everything below is published: a lower bound.
@@ -217,6 +219,7 @@ impl Stats {
             cells: geometry.cells,
             max_message_len: ring.max_len(),
             closed: tail.closed,
+            incarnation: ring.incarnation(),
             max_deliveries: ring.policy().max_deliveries as u32,
             dead_letters: letters.map_or(0, |letters| Backlog::of(letters, 0).open),
             lease: Duration::from_nanos(ring.policy().lease),
@@ -253,7 +256,7 @@ impl Backlog {
         let tail = ring.tail().position;
         // A file at rest may hold anything; a ring never holds more than its cells.
         let end = tail.min(frontier.position.saturating_add(ring.cells()));
-        let mut at = group.done_from(&frontier, ring.cells());
+        let mut at = group.done_from(&frontier, ring.cells()).max(frontier.position);
         let mut backlog = Backlog { life: frontier.life, done: at, open: 0, claimed: 0, stuck: 0 };
         while at < end {
             let claim = group.claim_at(at, frontier.tenancy());

@@ -1097,3 +1097,27 @@ fn storms_of_groups_and_deaths_in_them_do_nothing_to_the_others() {
         assert!(queue.verify().is_sound());
     }
 }
+
+/// A group that begins behind a reservation says nothing of it: its cell is not given to another message while it is held, also where no other group holds it.
+#[test]
+fn what_is_reserved_before_a_group_begins_keeps_its_place() {
+    let queue = Queue::options().messages(4).capacity(256).in_memory().expect("it opens");
+    let mut slow = queue.producer().expect("there is a slot");
+    let mut producer = queue.producer().expect("there is a slot");
+    let place = slow.reserve(1).expect("there is room");
+    assert!(queue.remove_group("default"));
+    let mut live = queue
+        .group_with("live", Start::Next, Claim::Ordered)
+        .and_then(|g| g.consumer())
+        .expect("there is room");
+    let mut pushed = 0..;
+    while producer.try_push(&[pushed.next().expect("numbers do not end")]).is_ok() {
+        assert!(live.try_pop().is_ok());
+    }
+    assert_eq!(pushed.start, 4, "three cells are free, and no more");
+    assert_eq!(place.commit().get(), 0);
+    for i in 10..20 {
+        producer.push(&[i]).expect("there is room again");
+        assert_eq!(live.pop(), Ok(vec![i]));
+    }
+}

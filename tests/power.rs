@@ -14,6 +14,8 @@ mod check;
 mod common;
 #[path = "power/disk.rs"]
 mod disk;
+#[path = "power/place.rs"]
+mod place;
 #[path = "power/truth.rs"]
 mod truth;
 #[path = "power/workload.rs"]
@@ -22,45 +24,21 @@ mod workload;
 use check::{Checked, Seen};
 use common::{HANGS, Random, Watchdog, number_from};
 use disk::{Log, Time};
+use place::Disk;
 use ringfile::file::layout::{Layout, PAGE, cursor};
 use ringfile::{Durability, Queue};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
-use truth::{History, Truth};
-use workload::{Shape, Stage};
+use truth::{DEFAULT, History, How, Truth, begin};
+use workload::{Policy, Shape, Stage};
 
 /// Images of one run of a queue.
 const OF_ONE: u64 = 40;
 /// How often the power goes in a row.
 const LOSSES: usize = 3;
-
-/// A directory of one test's own, on a disk: what lies in the system's place for temporary files may be in memory, and cannot be synced.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn new() -> Disk {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("power-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).expect("there is a place for files");
-        Disk(path)
-    }
-
-    /// A file for what happens after so many losses.
-    fn file(&self, losses: usize) -> PathBuf {
-        self.0.join(format!("q{losses}"))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Says where one is should a test fail by a panic, and watches that it goes on.
 struct Place {
@@ -92,7 +70,7 @@ struct Run {
 impl Run {
     /// Of a new queue.
     fn of_new(disk: &Disk, shape: Shape, random: &mut Random) -> Run {
-        let path = disk.file(0);
+        let path = disk.file("q0");
         let mut stage = Stage::create(&path, shape.clone(), random);
         stage.play(20 + random.below(150) as usize);
         let run = Run::end(stage, shape);
@@ -109,14 +87,14 @@ impl Run {
         truth: Truth,
         random: &mut Random,
     ) -> Checked<Option<Run>> {
-        let path = disk.file(losses);
+        let path = disk.file(&format!("q{losses}"));
         disk::record(&path, shape.geometry, put(&path, image));
         let opened = check::open(&path, &truth, random);
         let Ok(Some(opened)) = opened else {
             disk::stop();
             return opened.map(|_| None);
         };
-        let inspected = check::inspect(&opened.0, &truth);
+        let inspected = check::inspect(&opened.0, &truth, shape.policy);
         let found = match inspected {
             Ok(found) => found,
             Err(wrong) => {
@@ -152,11 +130,21 @@ fn put(path: &Path, image: &[u8]) -> Vec<u8> {
 }
 
 /// Opens an image and looks at everything.
-fn judge(disk: &Disk, losses: usize, image: &[u8], truth: &Truth, random: &mut Random) -> Checked<Seen> {
-    let path = disk.file(losses);
+fn judge(
+    disk: &Disk,
+    losses: usize,
+    image: &[u8],
+    truth: &Truth,
+    policy: Policy,
+    random: &mut Random,
+) -> Checked<Seen> {
+    let path = disk.file(&format!("q{losses}"));
     put(&path, image);
+    if random.below(4) == 0 {
+        check::observe(&path, truth)?;
+    }
     match check::open(&path, truth, random)? {
-        Some(opened) => check::consume(&path, opened, truth, random.below(4) == 0, random),
+        Some(opened) => check::consume(&path, opened, truth, policy, random),
         None => Ok(Seen { unborn: 1, ..Seen::default() }),
     }
 }
@@ -192,7 +180,9 @@ fn keep(run: &Run, at: Time, image: &[u8], truth: &Truth, wrong: &str) {
     let Some(directory) = std::env::var_os("RINGFILE_POWER_KEEP") else {
         return;
     };
-    let name = |kind| Path::new(&directory).join(format!("{}.{kind}", KEPT.load(Ordering::Relaxed)));
+    let name = |kind| {
+        Path::new(&directory).join(format!("{}-{}.{kind}", std::process::id(), KEPT.load(Ordering::Relaxed)))
+    };
     let text = format!("{wrong}\n\n{:?}\n\n{truth:#?}\n\n{}", run.shape, run.log.tell(at, image));
     std::fs::write(name("ring"), image).expect("it can be kept");
     std::fs::write(name("txt"), text).expect("it can be kept");
@@ -210,7 +200,7 @@ fn lose_power(disk: &Disk, run: &Run, losses: usize, random: &mut Random, sum: &
     sum.images += 1;
     sum.after_another += u64::from(losses > 1);
     if losses == LOSSES || random.below(3) > 0 {
-        sum.seen += judge(disk, losses, &image, &truth, random).map_err(says)?;
+        sum.seen += judge(disk, losses, &image, &truth, run.shape.policy, random).map_err(says)?;
         return Ok(());
     }
     let next = Run::after(disk, losses, &run.shape, &image, truth.clone(), random).map_err(says)?;
@@ -302,7 +292,9 @@ fn a_disk_that_lies_is_found_out() {
         for _ in 0..10 {
             let at = run.log.moment(run.log.end() / 2, &mut random);
             let image = run.log.cut_of_a_liar(at, &mut random);
-            found += u32::from(judge(&disk, 1, &image, &run.history.at(at), &mut random).is_err());
+            found += u32::from(
+                judge(&disk, 1, &image, &run.history.at(at), run.shape.policy, &mut random).is_err(),
+            );
         }
     }
     assert!(found > 20, "{found} of 80 lies were found out");
@@ -342,40 +334,40 @@ struct Play {
 
 impl Play {
     fn push(&mut self, message: &[u8]) {
-        let begun = disk::look();
+        let begun = begin();
         let pushed =
             self.plain.producer().expect("there is a slot").try_push(message).expect("there is room");
-        self.history.pushed(pushed.get(), message, (begun, disk::look()), false, false);
+        self.history.pushed(pushed.get(), message, &begun.end(), How::Plain);
     }
 
     fn push_summed(&mut self, message: &[u8]) {
-        let begun = disk::look();
+        let begun = begin();
         let pushed =
             self.summing.producer().expect("there is a slot").try_push(message).expect("there is room");
-        self.history.pushed(pushed.get(), message, (begun, disk::look()), true, false);
+        self.history.pushed(pushed.get(), message, &begun.end(), How::Summed);
     }
 
     fn push_durable(&mut self, message: &[u8]) {
-        let begun = disk::look();
+        let begun = begin();
         let pushed =
             self.plain.producer().expect("there is a slot").push_durable(message).expect("there is room");
-        self.history.pushed(pushed.get(), message, (begun, disk::look()), true, true);
+        self.history.pushed(pushed.get(), message, &begun.end(), How::Durable);
     }
 
     fn pop(&mut self) {
-        let begun = disk::look();
+        let begun = begin();
         let mut message = Vec::new();
         let popped =
             self.plain.consumer().expect("there is a slot").try_pop_into(&mut message).expect("there is one");
         self.history.admits(popped.get(), &message);
-        self.history.finished(truth::DEFAULT, self.history.stretch(truth::DEFAULT), popped.get(), begun);
+        self.history.finished(DEFAULT, self.history.stretch(DEFAULT), popped.get(), begun.at());
     }
 
     fn sync(&mut self) {
-        let begun = disk::look();
         let frontier = self.plain.stats().groups[0].frontier;
+        let begun = begin();
         self.plain.sync().expect("the disk works");
-        self.history.synced((begun, disk::look()), &[(truth::DEFAULT.to_owned(), frontier)]);
+        self.history.synced(&begun.end(), &[(DEFAULT.to_owned(), frontier)]);
     }
 }
 
@@ -418,7 +410,7 @@ fn every_state(disk: &Disk, run: &Run, at: Time, random: &mut Random) -> Checked
             image[sector * disk::SECTOR..][..disk::SECTOR].copy_from_slice(state);
             rest /= states.len() as u64;
         }
-        judge(disk, 1, &image, &truth, random)
+        judge(disk, 1, &image, &truth, run.shape.policy, random)
             .map_err(|wrong| format!("state {number} of {count} at {at}: {wrong}"))?;
     }
     Ok(opened)
@@ -433,7 +425,7 @@ fn every_state_of_the_cursors_and_cells_can_be_recovered() {
         let mut random = Random(seed);
         let place = format!("RINGFILE_SEED={seed}, {}", scene.0);
         let _place = Place::new(place.clone());
-        let path = disk.file(0);
+        let path = disk.file("q0");
         let (run, begun) = perform(scene, &path);
         std::fs::remove_file(&path).expect("it is there");
         // Between two syncs, what can be found at one time can be found later as well; so just before each sync, and at the end.

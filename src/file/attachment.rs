@@ -175,10 +175,12 @@ impl Attachment {
 
     /// Writes down what the ring is like apart from its messages, and has that on the disk if it is to be.
     pub fn write_checkpoint(&self, region: &Region, synced: bool, then: impl FnOnce() -> Then) -> io::Result<()> {
+        let begun = Instant::now();
         let place = loop {
             match Place::take(region, &self.layout, self.number, |number| self.is_dead(number)) {
                 Some(place) => break place,
-                // As many as there are places are being written just now.
+                None if begun.elapsed() > LONGEST => return Err(io::ErrorKind::TimedOut.into()),
+                // As many as there are places are being written just now, or are paused in it.
                 None => thread::sleep(Duration::from_millis(1)),
             }
         };

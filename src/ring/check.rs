@@ -5,7 +5,7 @@ use crate::file::layout::UNIT;
 use crate::sync::Ordering;
 
 /// Positions end here, after 292 years at one a nanosecond: beyond it a file is damaged.
-const LAST_POSITION: u64 = 1 << 63;
+pub(super) const LAST_POSITION: u64 = 1 << 63;
 
 impl Ring {
     /// What contradicts itself in the cursors, if anything; others may be moving them.
@@ -27,7 +27,7 @@ impl Ring {
         // Consumers that draw places may be ahead of the tail, but not by more than they all can draw at once.
         let drawn = (self.participants() * self.max_batch()) as u64;
         let hints = groups.iter().flat_map(|group| group.hints()).max().unwrap_or(0).saturating_sub(drawn);
-        let committed = self.committed();
+        let committed = self.committed().max(self.readable_from());
         let tail = self.tail();
         let again = self.reaped();
         let in_order = frontiers.iter().all(|&f| reap.position <= f && f <= tail.position)

@@ -1,5 +1,6 @@
 //! Consumers: find, announce, claim, read, acknowledge.
 
+use super::check::LAST_POSITION;
 use super::groups::Service;
 use super::pace::{Pace, Unpaced};
 use super::words::{Claim, ClaimIntent, Kind, Life, Link, Owner, Publish, State};
@@ -382,6 +383,9 @@ impl Popper {
                 Look::Stop => {
                     let frontier = self.group(ring).frontier().position;
                     if frontier > walk.at {
+                        if ring.tail().position < frontier || frontier >= LAST_POSITION {
+                            return Err(Nothing::Damaged(Damaged { position: frontier }));
+                        }
                         // Lapped: what was read belongs to a later lap.
                         walk.at = frontier;
                     } else {

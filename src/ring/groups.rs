@@ -152,7 +152,7 @@ pub fn serve(ring: &Ring, index: usize) -> Result<Service, NoService> {
                 return Ok(Service { entry: entry.into(), life });
             }
         } else if ring.directory().has(index) {
-            let start = record.word(name::START).load(Ordering::Relaxed);
+            let start = record.start();
             let ticketed = record.word(name::TICKETED).load(Ordering::Relaxed) != 0;
             pin(ring, index, serving, ticketed, start).ok_or(NoService::Busy)?;
         }
@@ -174,8 +174,9 @@ fn pin(ring: &Ring, index: usize, serving: Serving, ticketed: bool, start: u64) 
         let turn = serving.next(None).turn as u16;
         let life =
             Life { tenancy: seen.life.tenancy, stage: Stage::Pinned, name: index as u8, ticketed, turn };
-        // What was reaped by now is seen by who makes it ready (G1).
-        let next = Frontier { life, position: start.max(ring.reaped().position) };
+        // What was reaped by now is seen by who makes it ready (G1). A record that is damaged may say any start.
+        let position = start.min(ring.tail().position).max(ring.reaped().position);
+        let next = Frontier { life, position };
         let taken =
             pair.compare_exchange(seen.pack(), next.pack(), Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if taken {
@@ -287,7 +288,8 @@ pub fn tend(ring: &Ring, entry: usize) -> Frontier {
                     let reaped = ring.renew_reap();
                     // Who overwrites bytes has either seen this entry, or has said how far he goes (S1).
                     fence(Ordering::SeqCst);
-                    let position = seen.position.max(reaped).max(ring.readable_from());
+                    // Not beyond the tail, whatever a damaged ring says.
+                    let position = seen.position.max(reaped).max(ring.readable_from()).min(ring.tail().position);
                     group.place_tickets(life, position);
                     let life = Life { stage: Stage::Ready, ..life };
                     (Frontier { life, position }, Step::EntryReady)
@@ -338,6 +340,11 @@ impl<'a> Name<'a> {
     /// Which entry serves it. N2: acquire.
     pub fn serving(self) -> Serving {
         Serving::unpack(self.word(name::SERVING).load(Ordering::Acquire))
+    }
+
+    /// Where its group was to begin when it was made.
+    pub(super) fn start(self) -> u64 {
+        self.word(name::START).load(Ordering::Relaxed)
     }
 
     fn creator(self) -> &'a AtomicU64 {

@@ -59,8 +59,10 @@ impl Ring {
 
     /// Whether a letter from there that `is_it` recognises by its bytes is still in this ring of letters. Positions are given again to others after the power went.
     pub fn has_letter(&self, origin: Origin, is_it: impl Fn(Span) -> bool) -> bool {
-        let end = self.tail().position;
-        (self.reaped().position..end).any(|at| {
+        let reap = self.reaped().position;
+        // A ring that is damaged may say that there are any number.
+        let end = self.tail().position.min(reap.saturating_add(self.cells()));
+        (reap..end).any(|at| {
             let found = self.has_message(at)
                 && self.origin(at) == Some(origin)
                 && self.message(at).is_ok_and(&is_it);

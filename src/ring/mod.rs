@@ -289,6 +289,12 @@ impl Ring {
         self.region.word(cursor::FAILED)
     }
 
+    /// How often the file was put in order.
+    #[cfg(not(ringfile_loom))]
+    pub fn incarnation(&self) -> u64 {
+        self.region.word(cursor::INCARNATION).load(Ordering::Acquire)
+    }
+
     /// The number that the next attachment will draw.
     pub fn next_attachment(&self) -> &AtomicU64 {
         self.region.word(cursor::NEXT_ATTACHMENT)

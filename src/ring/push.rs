@@ -170,7 +170,12 @@ impl Pusher {
             self.reap = ring.reaped();
             // A cursor beyond the tail was reached by others since: the tail is old, not the ring full (P1).
             if self.reap.position > tail.position {
-                return Err(Refused::Late);
+                // Who moved it had read a tail that was no lower (R2): one that is lower still is damaged, and stays so.
+                let position = ring.tail().position;
+                return Err(match position < self.reap.position {
+                    true => Refused::NoRoom(NoRoom::Damaged(Damaged { position })),
+                    false => Refused::Late,
+                });
             }
             if ring.has_room(tail, self.reap, cells, end) {
                 return Ok(());
@@ -238,6 +243,7 @@ impl Reserved {
     }
 
     /// How the cell so far behind its first one belongs to it.
+    #[cfg(not(ringfile_loom))]
     pub(super) fn link(&self, distance: u64) -> Link {
         if distance == 0 { Link::First(self.prev) } else { Link::Behind(distance) }
     }

@@ -114,7 +114,8 @@ impl Group<'_> {
         // Either a claim is seen here, or its owner sees that the entry drains (G3).
         self.say(frontier.life);
         fence(Ordering::SeqCst);
-        let end = self.ring.tail().position;
+        // No more than there are cells, whatever a damaged ring says.
+        let end = self.ring.tail().position.min(frontier.position.saturating_add(self.ring.cells()));
         let mut to = frontier.position;
         while to < end && to.wrapping_sub(frontier.position) < step {
             let claim = Claim(self.claim(to).load(Ordering::Acquire)); // F1
@@ -165,8 +166,12 @@ pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
         return damaged_unless_moved(ring, pair, position);
     }
     let unit = boundary(ring, reap, position);
+    // Read after the frontiers, which are never beyond it, nor it more than a lap beyond `reap`.
     let tail = ring.tail();
-    if tail.position < position || unit.since(reap.unit) > tail.unit.since(reap.unit) {
+    if tail.position < slowest
+        || tail.position.wrapping_sub(reap.position) > ring.cells()
+        || unit.since(reap.unit) > tail.unit.since(reap.unit)
+    {
         // A stale reader may see a reused cell; only an unmoved reap makes it damage (part C, l).
         return damaged_unless_moved(ring, pair, position);
     }
@@ -194,14 +199,24 @@ pub fn pass(ring: &Ring) -> Result<bool, Damaged> {
 pub(super) fn given_up(ring: &Ring, reap: Reap) -> Option<u64> {
     let slowest = hold_all(ring)?;
     let kept = retain::keep(ring, reap, slowest)?;
-    Some(kept.until.min(slowest).min(pinned(ring)))
+    let most = reap.position.saturating_add(ring.cells());
+    Some(kept.until.min(slowest).min(pinned(ring)).min(most))
 }
 
 /// Where the space begins that the groups hold, which is moved on. Without a group everything waits for one, also beside claims in one that is gone.
 fn hold_all(ring: &Ring) -> Option<u64> {
     let groups = (0..ring.entries()).filter(|&entry| Some(entry) != ring.scrubber());
     let slowest = groups.filter_map(|entry| hold(ring, entry)).min();
-    slowest.filter(|_| ring.has_group())
+    slowest.filter(|_| ring.has_group()).map(|slowest| published_until(ring, slowest))
+}
+
+/// How far everything up to `slowest` is published. A group may begin behind what somebody has reserved and not finished, and say nothing of it; everywhere else, what is done was published.
+fn published_until(ring: &Ring, slowest: u64) -> u64 {
+    let reap = ring.reaped().position;
+    let begun = (0..ring.names()).map(|index| ring.name(index).start()).max().unwrap_or(0);
+    // A ring that is damaged may say anything.
+    let end = slowest.min(begun).min(reap.saturating_add(ring.cells()));
+    (reap..end).find(|&at| ring.published(at).is_none()).unwrap_or(slowest)
 }
 
 /// Where the space begins that a group entry holds, which is moved on; `None` if it holds none.
@@ -260,7 +275,8 @@ pub(super) fn boundary(ring: &Ring, reap: Reap, position: u64) -> Unit {
     if let Some((extent, _)) = known(position) {
         return extent.unit;
     }
-    (reap.position..position)
+    // No more than there are cells, whatever a damaged ring says.
+    (reap.position.max(position.saturating_sub(ring.cells()))..position)
         .rev()
         .find_map(known)
         .map_or(reap.unit, |(extent, size)| {

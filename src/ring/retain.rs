@@ -39,6 +39,8 @@ pub fn expire(ring: &Ring, since: u64) -> bool {
 /// Counts what the groups are done with by now, and gives up the first of it, as long as `gives_up` says so of a message and of whether there are enough without it, at
 /// most a step of either.
 fn move_on(ring: &Ring, reap: Reap, slowest: u64, gives_up: impl Fn(u64, bool) -> bool) -> Option<Bound> {
+    // No more than there are cells, whatever a damaged ring says.
+    let slowest = slowest.min(reap.position.saturating_add(ring.cells()));
     let seen = ring.kept();
     let mut kept = seen;
     if kept.first() < reap.position || kept.first() > ring.tail().position {
@@ -49,8 +51,8 @@ fn move_on(ring: &Ring, reap: Reap, slowest: u64, gives_up: impl Fn(u64, bool) -
         if kept.end >= slowest {
             break;
         }
-        kept.messages += u32::from(ring.has_message(kept.end));
-        (kept.end, kept.cells) = (kept.end + 1, kept.cells + 1);
+        kept.messages = kept.messages.saturating_add(u32::from(ring.has_message(kept.end)));
+        (kept.end, kept.cells) = (kept.end + 1, kept.cells.saturating_add(1));
     }
     // After a rewind some of what was counted is to be consumed again: that is asked only where it matters.
     let retain = ring.retain();
@@ -154,7 +156,8 @@ pub fn oldest(ring: &Ring) -> u64 {
 
 /// The first of the retained messages below `slowest`.
 fn oldest_below(ring: &Ring, slowest: u64) -> u64 {
-    let reap = ring.readable_from();
+    // No more than there are cells, whatever a damaged ring says.
+    let reap = ring.readable_from().max(slowest.saturating_sub(ring.cells()));
     let mut left = ring.retain();
     let mut at = slowest;
     while left > 0 && at > reap {

@@ -5,7 +5,7 @@
 //! interrupted leaves the same to be believed. Nobody else may have the ring meanwhile. `docs/protocol.md`, section 14.
 
 use super::sums::Verdict;
-use super::words::{Extent, Frontier, Kept, Kind, Life, Link, Owner, Publish, Reap, Size, Stage, Tail, Unit};
+use super::words::{Extent, Frontier, Kept, Kind, Lap, Life, Link, Owner, Publish, Reap, Size, Stage, Tail, Unit};
 use super::groups::{self, NoService};
 use super::{Policy, Ring, reclaim};
 use crate::file::layout::{UNIT, checkpoint, cursor, group, name, slot};
@@ -120,8 +120,8 @@ impl Ring {
             Err(NoService::Busy | NoService::TooMany) => {
                 let ticketed = record.word(name::TICKETED).load(Ordering::Relaxed) != 0;
                 let life = Life { tenancy: 0, stage: Stage::Free, name: index as u8, ticketed, turn: 0 };
-                let start = record.word(name::START).load(Ordering::Relaxed);
-                Some(Some((0, Frontier { life, position: start.max(self.reaped().position) })))
+                let position = record.start().max(self.reaped().position);
+                Some(Some((0, Frontier { life, position })))
             }
         };
         let (entry, frontier) = (0..TRIES).find_map(|_| served()).flatten()?;
@@ -162,6 +162,7 @@ impl Ring {
         if self.policy.scrub && scrubbing <= proof.tail {
             proof.add(scrubbing, 0);
         }
+        proof.add(0, self.said_to_be_reserved(proof.tail));
         let frontiers: Vec<u64> = then.groups.iter().map(|group| self.frontier_of(group)).collect();
         let tail = frontiers.iter().copied().fold(proof.tail.max(proof.reaped), u64::max);
         let window = tail.saturating_sub(self.cells()).max(born.min(tail));
@@ -233,6 +234,18 @@ impl Ring {
         (0..self.cells()).map(&mut judge).collect()
     }
 
+    /// Below what position everything was reserved, by messages of which no more than the words are whole. What was on the disk once has at least these, whatever has become of its bytes.
+    ///
+    /// Each word has the lap. So a bit that has flipped makes the two disagree, or leads further off than a lap from where the ring stood.
+    fn said_to_be_reserved(&self, tail: u64) -> u64 {
+        let positions = (0..self.cells()).map(|index| self.position_near(index, tail));
+        let is_said = |&position: &u64| {
+            let lap = self.extent_of(position).map(|extent| extent.lap);
+            lap == Some(Lap::of(self.lap(position))) && position < tail.saturating_add(self.cells())
+        };
+        positions.filter(is_said).map(|position| position + 1).max().unwrap_or(0)
+    }
+
     /// The position of which a cell speaks, if it is one near `about`.
     fn position_near(&self, index: u64, about: u64) -> u64 {
         let lap = self.cell(index).load().lap_near(self.lap(about));
@@ -248,7 +261,7 @@ impl Ring {
         is_one.then_some((reap, tail))
     }
 
-    /// Where a group was: what the checkpoint says, or later if the same entry says so in the same tenancy.
+    /// Where a group was: what the checkpoint says, or later if the same entry, or its claim words, say so in the same tenancy.
     fn frontier_of(&self, then: &GroupThen) -> u64 {
         let group = self.group(then.entry);
         let on_disk = group.frontier();
@@ -256,7 +269,12 @@ impl Ring {
         let is_same = on_disk.life == then.life
             && then.life.stage == Stage::Ready
             && group.life().load(Ordering::Relaxed) <= then.life.pack();
-        if is_same && on_disk.position < LAST_POSITION { then.frontier.max(on_disk.position) } else { then.frontier }
+        if !is_same || on_disk.position >= LAST_POSITION {
+            return then.frontier;
+        }
+        // Words of this tenancy that say that something is done were true when they were written.
+        let from = Frontier { position: then.frontier.max(on_disk.position), ..on_disk };
+        group.done_from(&from, self.cells()).min(LAST_POSITION - 1)
     }
 
     /// Leaves what is believed in its cells, and makes all others cells without a message.

@@ -70,6 +70,10 @@ impl Popper {
             if let Some(claimed) = self.claim_exactly(ring, at, seen, word, &mut Unpaced) {
                 return Some(claimed);
             }
+            // It serves the same name for ever, unless it is damaged.
+            if self.has_moved(&group) {
+                return None;
+            }
         }
         None
     }

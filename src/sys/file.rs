@@ -73,13 +73,39 @@ pub fn allocate(file: &File, len: usize) -> io::Result<()> {
     }
 }
 
-/// Magic numbers of file systems that are not one machine's own: NFS, SMB (three), 9p, Ceph, FUSE.
-const UNSAFE_FILE_SYSTEMS: [u32; 7] =
-    [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x517b, 0x0102_1997, 0x00c3_6400, 0x6573_5546];
+/// Magic numbers of file systems that are not one machine's own.
+const UNSAFE_FILE_SYSTEMS: [(u32, &str); 21] = [
+    (0x6969, "NFS"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB 2"),
+    (0x517b, "SMB"),
+    (0x0102_1997, "9p"),
+    (0x00c3_6400, "Ceph"),
+    (0x6573_5546, "FUSE, virtiofs"),
+    (0x5346_414f, "AFS"),
+    (0x6b41_4653, "kAFS"),
+    (0x7375_7245, "Coda"),
+    (0x564c, "NCP"),
+    (0x0116_1970, "GFS2"),
+    (0x7461_636f, "OCFS2"),
+    (0x0bd0_0bd0, "Lustre"),
+    (0x4750_4653, "GPFS"),
+    (0x1983_0326, "BeeGFS"),
+    (0x2003_0528, "OrangeFS"),
+    (0xaad7_aaea, "PanFS"),
+    (0xbeef_dead, "StorNext"),
+    (0x786f_4256, "folders of VirtualBox"),
+    (0xbacb_acbc, "folders of VMware"),
+];
+
+/// Whether processes of several machines might share a file on a file system with this magic number, or mappings not share memory.
+pub fn is_unsafe_file_system(magic: u32) -> bool {
+    UNSAFE_FILE_SYSTEMS.iter().any(|(unsafe_one, _)| *unsafe_one == magic)
+}
 
 /// Whether processes of several machines might share the file there, or mappings not share memory.
 pub fn is_on_unsafe_file_system(file: &File) -> io::Result<bool> {
-    Ok(UNSAFE_FILE_SYSTEMS.contains(&file_system(file)?))
+    Ok(is_unsafe_file_system(file_system(file)?))
 }
 
 /// The magic number of the file system that a file is on.

@@ -2,7 +2,7 @@
 
 use super::common::{Random, pattern};
 use super::truth::{DEFAULT, Standing, Truth};
-use super::workload::{NAMES, durability};
+use super::workload::{NAMES, Policy, durability};
 use ringfile::{Consumer, Durability, OpenError, Queue, TryPopError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -75,12 +75,33 @@ pub fn open(path: &Path, truth: &Truth, random: &mut Random) -> Checked<Option<(
     }
 }
 
+/// Looks at a file that nobody has put in order, as it is.
+pub fn observe(path: &Path, truth: &Truth) -> Checked<()> {
+    // What it says of itself may contradict itself.
+    let Ok(observer) = Queue::options().observe(path) else {
+        return Ok(());
+    };
+    for kept in observer.replay().flatten() {
+        let admitted = truth.admits(kept.position.get(), &kept.message);
+        admitted.map_err(|wrong| format!("an observer: {wrong}"))?;
+    }
+    Ok(())
+}
+
 /// Looks at everything without changing anything.
-pub fn inspect(queue: &Queue, truth: &Truth) -> Checked<Found> {
+pub fn inspect(queue: &Queue, truth: &Truth, policy: Policy) -> Checked<Found> {
     let verification = queue.verify();
     right!(verification.is_sound(), "contradictions: {:?}", verification.problems);
     right!(verification.unpublished == 0, "{} positions are never published", verification.unpublished);
     right!(!queue.is_closed() || truth.may_be_closed, "it is closed, and nobody closed it");
+    let stats = queue.stats();
+    let kept = stats.lease == policy.lease && stats.retain_for == policy.retain_for;
+    right!(
+        kept || !truth.rooted,
+        "made with {policy:?}, it has {:?} and {:?}",
+        stats.lease,
+        stats.retain_for
+    );
 
     let mut messages = BTreeMap::new();
     for kept in queue.replay() {
@@ -118,20 +139,22 @@ pub fn inspect(queue: &Queue, truth: &Truth) -> Checked<Found> {
         }
     }
     let others: Vec<_> = queue.stats().groups.into_iter().map(|group| group.name).collect();
+    // Who overwrites bytes has none.
+    let others: Vec<_> = others.into_iter().filter(|name| !policy.scrub || !name.is_empty()).collect();
     right!(others.iter().all(|name| groups.contains_key(name)), "groups {others:?} are there");
     let stats = queue.stats();
     Ok(Found { messages, groups, reaped: stats.reaped, tail: stats.tail })
 }
 
-/// Uses it until nothing is left of what was there, and then, `then`, as any other queue.
+/// Uses it until nothing is left of what was there, and then perhaps as any other queue.
 pub fn consume(
     path: &Path,
     (mut queue, mut opened): (Queue, Durability),
     truth: &Truth,
-    then: bool,
+    policy: Policy,
     random: &mut Random,
 ) -> Checked<Seen> {
-    let found = inspect(&queue, truth)?;
+    let found = inspect(&queue, truth, policy)?;
     if random.below(4) == 0 {
         // What was put in order stays as it is.
         drop(queue);
@@ -141,7 +164,7 @@ pub fn consume(
             .attach(path)
             .map_err(|error| format!("once more: {error}"))?;
         right!(queue.salvage().is_none(), "it is put in order twice");
-        let again = inspect(&queue, truth)?;
+        let again = inspect(&queue, truth, policy)?;
         right!(
             again.messages == found.messages && again.groups == found.groups,
             "it changes without anybody doing anything"
@@ -165,7 +188,7 @@ pub fn consume(
         seen.again += finished as u64;
         consumers.push(consumer);
     }
-    if then {
+    if random.below(3) == 0 {
         go_on(&queue, opened, consumers, last, random)?;
     }
     Ok(seen)

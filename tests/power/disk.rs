@@ -101,6 +101,14 @@ pub fn look() -> Time {
     RECORDER.with_borrow_mut(|recorder| recorder.as_mut().expect("it is recorded").look())
 }
 
+/// A word of the file as it was last seen.
+pub fn word(offset: usize) -> u64 {
+    RECORDER.with_borrow(|recorder| {
+        let seen = &recorder.as_ref().expect("it is recorded").seen;
+        u64::from_le_bytes(seen[offset..offset + WORD].try_into().expect("a word"))
+    })
+}
+
 /// After each step of the library, in the thread that did it.
 fn happened(event: Event) {
     RECORDER.with_borrow_mut(|recorder| {

@@ -1,7 +1,9 @@
 //! What has really happened, and what of it must be found again when the power goes at some time.
 
 use super::check::Found;
-use super::disk::Time;
+use super::disk::{self, Time};
+use ringfile::Durability;
+use ringfile::file::layout::cursor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -85,6 +87,59 @@ impl Truth {
     }
 }
 
+/// A call that is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    begun: Time,
+    done: Time,
+    /// Everything below had been given back to producers when it was over.
+    reaped: u64,
+}
+
+/// A call that is not over.
+pub struct Begun {
+    at: Time,
+}
+
+/// A call begins.
+pub fn begin() -> Begun {
+    Begun { at: disk::look() }
+}
+
+impl Begun {
+    /// When it was.
+    pub fn at(&self) -> Time {
+        self.at
+    }
+
+    /// It is over.
+    pub fn end(&self) -> Call {
+        Call { begun: self.at, done: disk::look(), reaped: disk::word(cursor::REAP + 8) }
+    }
+}
+
+/// How a message is pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum How {
+    /// Without a sum.
+    Plain,
+    /// With one.
+    Summed,
+    /// So that it is on the disk when the call is over.
+    Durable,
+}
+
+impl How {
+    /// By a queue that was opened so.
+    pub fn of(durability: Durability) -> How {
+        match durability {
+            Durability::Process => How::Plain,
+            Durability::Interval(_) => How::Summed,
+            Durability::Always => How::Durable,
+        }
+    }
+}
+
 struct Pushed {
     bytes: Arc<[u8]>,
     summed: bool,
@@ -164,12 +219,12 @@ impl History {
         let names = before.groups.keys().chain(groups.keys());
         let stretch = |name: &String| {
             let from = groups.get(name).copied();
-            let stood = from.map(|from| (opened, from));
-            vec![Stretch {
-                done: opened,
-                stood: stood.into_iter().collect(),
-                ..Stretch::sure_from_the_beginning(from)
-            }]
+            let stood = from.map(|from| (opened, from)).into_iter().collect();
+            // What comes again is owed to nobody.
+            let finished =
+                before.groups.get(name).map(|group| group.finished.iter().map(|&position| (position, 0)));
+            let finished = finished.into_iter().flatten().collect();
+            vec![Stretch { done: opened, stood, finished, ..Stretch::sure_from_the_beginning(from) }]
         };
         History {
             messages: messages.chain(hidden).collect(),
@@ -181,30 +236,25 @@ impl History {
         }
     }
 
-    /// A message was pushed between two times. `durable`: its push has waited for the disk.
-    pub fn pushed(
-        &mut self,
-        position: u64,
-        bytes: &[u8],
-        (begun, done): (Time, Time),
-        summed: bool,
-        durable: bool,
-    ) {
-        let durable = durable.then_some(done);
+    /// A message was pushed in a call.
+    pub fn pushed(&mut self, position: u64, bytes: &[u8], call: &Call, how: How) {
+        let &Call { begun, done, .. } = call;
+        let durable = (how == How::Durable).then_some(done);
         if durable.is_some() {
             self.root(done);
             // And with it everything before.
-            self.messages_synced((begun, done));
+            self.messages_synced(call);
         }
-        let pushed = Pushed { bytes: bytes.into(), summed, begun, done, durable };
+        let pushed = Pushed { bytes: bytes.into(), summed: how >= How::Summed, begun, done, durable };
         let taken = self.messages.insert(position, pushed);
         assert!(taken.is_none(), "{position} was given out twice");
     }
 
     /// Everything that was there at its beginning was synced; these groups were done then with everything below.
-    pub fn synced(&mut self, (begun, done): (Time, Time), groups: &[(String, u64)]) {
+    pub fn synced(&mut self, call: &Call, groups: &[(String, u64)]) {
+        let &Call { begun, done, .. } = call;
         self.root(done);
-        self.messages_synced((begun, done));
+        self.messages_synced(call);
         for stretch in self.groups.values_mut().flatten().filter(|stretch| stretch.done <= begun) {
             stretch.sure.get_or_insert(done);
         }
@@ -215,9 +265,12 @@ impl History {
         }
     }
 
-    fn messages_synced(&mut self, (begun, done): (Time, Time)) {
-        for message in self.messages.values_mut().filter(|message| message.done <= begun) {
-            message.durable.get_or_insert(done);
+    /// Not those that had been given back meanwhile: nobody looks at them any more.
+    fn messages_synced(&mut self, &Call { begun, done, reaped }: &Call) {
+        for (_, message) in self.messages.range_mut(reaped..) {
+            if message.done <= begun {
+                message.durable.get_or_insert(done);
+            }
         }
     }
 
@@ -236,7 +289,13 @@ impl History {
     }
 
     /// A group was made or rewound, or removed (`None`). `durable`: that is on the disk.
-    pub fn turned(&mut self, group: &str, (begun, done): (Time, Time), from: Option<u64>, durable: bool) {
+    pub fn turned(
+        &mut self,
+        group: &str,
+        &Call { begun, done, .. }: &Call,
+        from: Option<u64>,
+        durable: bool,
+    ) {
         let unknown = || vec![Stretch::sure_from_the_beginning(None)];
         let stretches = self.groups.entry(group.to_owned()).or_insert_with(unknown);
         stretches.push(Stretch { sure: durable.then_some(done), ..Stretch::new(begun, done, from) });

@@ -1,8 +1,8 @@
 //! Everything that the interface offers, in one thread, on one file: what is called when is drawn, and what came of it is written down.
 
 use super::common::{Random, UNIT_WRAP, WRAPS, pattern};
-use super::disk::{self, Time};
-use super::truth::{DEFAULT, History};
+use super::disk;
+use super::truth::{Begun, DEFAULT, History, How, begin};
 use ringfile::{
     Claim, Consumer, Durability, Geometry, Options, Position, Producer, Queue, Start, TryPopError,
     TryPushError,
@@ -31,7 +31,24 @@ pub struct Shape {
     pub geometry: Geometry,
     claim: Claim,
     retain: u64,
+    pub policy: Policy,
     first: (u64, u64),
+}
+
+/// What else it is made with, and stays so.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policy {
+    pub lease: Duration,
+    pub retain_for: Duration,
+    pub scrub: bool,
+}
+
+impl Policy {
+    fn any(groups: u32, random: &mut Random) -> Policy {
+        let mut long = || if random.below(5) == 0 { NEVER } else { Duration::ZERO };
+        // Who overwrites bytes takes the place of a group.
+        Policy { lease: long(), retain_for: long(), scrub: groups > 1 && random.below(5) == 0 }
+    }
 }
 
 impl Shape {
@@ -53,6 +70,7 @@ impl Shape {
             geometry: Geometry { data_bytes: capacity, cells, cell_size, groups, participants: 16 },
             claim: [Claim::Ordered, Claim::Ticketed][usize::from(random.below(4) == 0)],
             retain: [0, 0, 3, 1000][random.below(4) as usize],
+            policy: Policy::any(groups, random),
             first,
         }
     }
@@ -60,7 +78,7 @@ impl Shape {
     /// So small that all its states can be gone through: messages lie in few cells, of one page.
     pub fn tiny() -> Shape {
         let geometry = Geometry { data_bytes: 128, cells: 4, cell_size: 64, groups: 1, participants: 4 };
-        Shape { geometry, claim: Claim::Ordered, retain: 0, first: (4, 0) }
+        Shape { geometry, claim: Claim::Ordered, retain: 0, policy: Policy::default(), first: (4, 0) }
     }
 
     /// The first position.
@@ -74,7 +92,8 @@ impl Shape {
         let mut options = Queue::options();
         options.capacity(data_bytes as usize).messages(cells).cell_size(cell_size).groups(groups);
         options.participants(participants).claim(self.claim).retain(self.retain);
-        options.born_at(self.first.0, self.first.1);
+        let Policy { lease, retain_for, scrub } = self.policy;
+        options.lease(lease).retain_for(retain_for).scrub(scrub).born_at(self.first.0, self.first.1);
         options
     }
 }
@@ -87,14 +106,6 @@ struct Writer {
 impl Writer {
     fn new(queue: &(Queue, Durability)) -> Writer {
         Writer { producer: queue.0.producer().expect("there is a slot"), durability: queue.1 }
-    }
-
-    fn sums(&self) -> bool {
-        self.durability != Durability::Process
-    }
-
-    fn waits(&self) -> bool {
-        self.durability == Durability::Always
     }
 }
 
@@ -282,13 +293,13 @@ impl Stage {
         let Some((i, mut writer)) = self.take_writer() else {
             return;
         };
-        let begun = disk::look();
+        let begun = begin();
         let pushed = if waits {
             Ok(writer.producer.push(&message).expect("there was room"))
         } else {
             writer.producer.try_push(&message)
         };
-        self.was_pushed(&writer, &[message], begun, pushed.map(Position::get));
+        self.was_pushed(&writer, &[message], &begun, pushed.map(Position::get));
         self.producers[i] = Some(writer);
     }
 
@@ -304,13 +315,13 @@ impl Stage {
         let Some((i, mut writer)) = self.take_writer() else {
             return;
         };
-        let begun = disk::look();
+        let begun = begin();
         let pushed = match writer.producer.try_push_batch(&messages) {
             Err(TryPushError::BatchTooLarge { .. }) => Err(TryPushError::Full),
             pushed => pushed,
         };
         let first = pushed.map(|positions| positions.first().expect("it was not empty").get());
-        self.was_pushed(&writer, &messages, begun, first);
+        self.was_pushed(&writer, &messages, &begun, first);
         self.producers[i] = Some(writer);
     }
 
@@ -323,10 +334,9 @@ impl Stage {
         let Some((i, mut writer)) = self.take_writer() else {
             return;
         };
-        let begun = disk::look();
+        let begun = begin();
         let position = writer.producer.push_durable(&message).expect("there was room, and the disk works");
-        let done = disk::look();
-        self.history.pushed(position.get(), &message, (begun, done), true, true);
+        self.history.pushed(position.get(), &message, &begun.end(), How::Durable);
         self.producers[i] = Some(writer);
     }
 
@@ -334,14 +344,14 @@ impl Stage {
         &mut self,
         writer: &Writer,
         messages: &[Vec<u8>],
-        begun: Time,
+        begun: &Begun,
         first: Result<u64, TryPushError>,
     ) {
-        let done = disk::look();
+        let call = begun.end();
         match first {
             Ok(first) => {
                 for (position, message) in (first..).zip(messages) {
-                    self.history.pushed(position, message, (begun, done), writer.sums(), writer.waits());
+                    self.history.pushed(position, message, &call, How::of(writer.durability));
                 }
             }
             Err(TryPushError::Full) => self.full += 1,
@@ -355,30 +365,30 @@ impl Stage {
         let Some((i, mut writer)) = self.take_writer() else {
             return;
         };
-        let (sums, waits) = (writer.sums(), writer.waits());
+        let how = How::of(writer.durability);
         match writer.producer.try_reserve(message.len()) {
             Ok(mut place) => {
                 let position = place.position().get();
                 self.open.push(position);
                 place.copy_from_slice(&message);
                 self.others_call(depth);
-                let begun = disk::look();
+                let begun = begin();
                 match self.below(8) {
                     0..2 => drop(place),
                     // The next call of the handle finds it.
                     2 => std::mem::forget(place),
                     3..5 => {
                         assert_eq!(place.commit_durable().expect("the disk works").get(), position);
-                        self.history.pushed(position, &message, (begun, disk::look()), true, true);
+                        self.history.pushed(position, &message, &begun.end(), How::Durable);
                     }
                     5 => {
                         let len = self.below(message.len() + 1);
                         place.commit_len(len);
-                        self.history.pushed(position, &message[..len], (begun, disk::look()), sums, waits);
+                        self.history.pushed(position, &message[..len], &begun.end(), how);
                     }
                     _ => {
                         place.commit();
-                        self.history.pushed(position, &message, (begun, disk::look()), sums, waits);
+                        self.history.pushed(position, &message, &begun.end(), how);
                     }
                 }
                 self.open.retain(|&other| other != position);
@@ -499,16 +509,16 @@ impl Stage {
         let queue = self.queue().0;
         let groups = queue.stats().groups.into_iter().filter(|group| !group.is_draining);
         let groups: Vec<_> = groups.map(|group| (group.name, group.frontier)).collect();
-        let begun = disk::look();
+        let begun = begin();
         let below = queue.sync().expect("the disk works");
-        let done = disk::look();
+        let call = begun.end();
         let tail = queue.stats().tail;
         let unpublished = self.open.iter().copied().min().unwrap_or(tail);
         assert!(
             below.get() <= unpublished,
             "everything below {below} is on the disk, but {unpublished} is not"
         );
-        self.history.synced((begun, done), &groups);
+        self.history.synced(&call, &groups);
     }
 
     fn make_group(&mut self) {
@@ -525,18 +535,18 @@ impl Stage {
             _ => Start::At(Position::from(oldest + self.random.below(tail - oldest + 1))),
         };
         let claim = [Claim::Ordered, Claim::Ticketed][self.below(2)];
-        let begun = disk::look();
+        let begun = begin();
         let made = queue.group_with(group, start, claim);
-        let done = disk::look();
+        let call = begun.end();
         match made {
             Ok(made) => {
                 let from = made.stats().expect("it is there").frontier;
-                self.history.turned(group, (begun, done), Some(from), durable);
+                self.history.turned(group, &call, Some(from), durable);
             }
             // It may have been there for a while.
             Err(_) => {
-                self.history.turned(group, (begun, done), Some(u64::MAX), false);
-                self.history.turned(group, (begun, done), None, false);
+                self.history.turned(group, &call, Some(u64::MAX), false);
+                self.history.turned(group, &call, None, false);
             }
         }
     }
@@ -545,9 +555,9 @@ impl Stage {
         let group = NAMES[self.below(NAMES.len())];
         if self.history.has_group(group) {
             let (queue, durability) = self.queue();
-            let begun = disk::look();
+            let begun = begin();
             assert!(queue.remove_group(group), "{group} was there");
-            self.history.turned(group, (begun, disk::look()), None, durability == Durability::Always);
+            self.history.turned(group, &begun.end(), None, durability == Durability::Always);
         }
     }
 
@@ -557,12 +567,11 @@ impl Stage {
             return;
         }
         let (queue, durability) = self.queue();
-        let begun = disk::look();
+        let begun = begin();
         let group = queue.group(group).expect("it is there");
         if group.rewind().is_ok() {
             let from = group.stats().expect("it is there").frontier;
-            let times = (begun, disk::look());
-            self.history.turned(group.name(), times, Some(from), durability == Durability::Always);
+            self.history.turned(group.name(), &begun.end(), Some(from), durability == Durability::Always);
         }
     }
 }
