@@ -66,9 +66,13 @@ impl Opened {
         if !is_out_of_order(ring, &boot) {
             return Ok(None);
         }
-        if file::is_any_locked(&self.locks.probe)? {
-            // Whoever is in it was in it when the disk failed.
-            return Err(OpenError::Failed);
+        let begun = Instant::now();
+        while file::is_any_locked(&self.locks.probe)? {
+            // Whoever is in it was in it when the disk failed; unless he is on his way out, or it is a child of his that has not begun its own program yet.
+            if begun.elapsed() > ON_THE_WAY_OUT {
+                return Err(OpenError::Failed);
+            }
+            thread::sleep(Duration::from_millis(1));
         }
         let layout = self.header.layout;
         let (Checkpoint { sequence, then }, old) =
@@ -222,6 +226,9 @@ impl Drop for Alone {
         file::unlock_for_order(&self.0);
     }
 }
+
+/// What has been closed, by a process that starts another just then or that is ending, is closed for all so soon.
+const ON_THE_WAY_OUT: Duration = Duration::from_millis(500);
 
 /// Whoever puts a file in order takes a second for each gigabyte, perhaps; but he may be paused.
 const LONGEST: Duration = Duration::from_secs(30);

@@ -41,7 +41,10 @@ impl Place {
 
     /// Has it to himself who gives this attachment's number; `None` if every place is somebody's, dead ones aside.
     pub fn take(region: &Region, layout: &Layout, me: u64, is_dead: impl Fn(u64) -> bool) -> Option<Place> {
-        (0..checkpoint::PLACES).map(|index| Place::new(layout, index)).find(|place| {
+        // From behind the last one that anybody has written, synced or not: as long as the others are free, that stays until the next one is whole.
+        let drawn = region.word(cursor::CHECKPOINT).load(Ordering::Relaxed) as usize % checkpoint::PLACES;
+        let places = (drawn..drawn + checkpoint::PLACES).map(|index| index % checkpoint::PLACES);
+        places.map(|index| Place::new(layout, index)).find(|place| {
             let writer = place.writer(region);
             let theirs = writer.load(Ordering::Acquire);
             let is_free = theirs == 0 || theirs != me && is_dead(theirs);

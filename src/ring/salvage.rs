@@ -164,13 +164,17 @@ impl Ring {
         }
         proof.add(0, self.said_to_be_reserved(proof.tail));
         let frontiers: Vec<u64> = then.groups.iter().map(|group| self.frontier_of(group)).collect();
+        let is_scrubber = |group: &GroupThen| self.policy.scrub && group.index == groups::SCRUBBER;
+        for (_, &overwritten) in then.groups.iter().zip(&frontiers).filter(|(group, _)| is_scrubber(group)) {
+            // Every group was done with it, though it was looked at before.
+            proof.add(overwritten, 0);
+        }
         let tail = frontiers.iter().copied().fold(proof.tail.max(proof.reaped), u64::max);
         let window = tail.saturating_sub(self.cells()).max(born.min(tail));
         let reaped = proof.reaped.max(window);
         // Nothing is given back before every group is done with it.
         let frontiers: Vec<u64> = frontiers.into_iter().map(|frontier| frontier.max(reaped)).collect();
 
-        let is_scrubber = |group: &GroupThen| self.policy.scrub && group.index == groups::SCRUBBER;
         let held = then.groups.iter().zip(&frontiers).filter(|(group, _)| !is_scrubber(group));
         let slowest = held.map(|(_, &frontier)| frontier).min();
         let scrubbed = then.groups.iter().zip(&frontiers).find(|(group, _)| is_scrubber(group)).map(|(_, &f)| f);
