@@ -8,7 +8,11 @@ use std::ops::Range;
 use std::path::Path;
 
 /// The queue itself.
-pub fn queue(dir: &Path, shape: Shape, durability: Durability) -> Result<ringfile::Queue, ringfile::OpenError> {
+pub fn queue(
+    dir: &Path,
+    shape: Shape,
+    durability: Durability,
+) -> Result<ringfile::Queue, ringfile::OpenError> {
     let mut options = ringfile::Queue::options();
     options.messages(shape.messages).capacity(shape.messages as usize * shape.size).durability(durability);
     options.open(dir.join("ring"))
